@@ -1,0 +1,58 @@
+/** Orders of the life-cycle to the hands. Values, executed by `court`; nothing is executed here. */
+import type { EmperorMessageName } from "@emperor/protocol";
+import type { ExitReason } from "./event.ts";
+import type { Instant, Phase, QueueReason, RestReason, StopReason } from "./vassal.ts";
+
+export type Effect =
+  /** Ask the gate for a permit; `nuisance` = failures so far, lower goes first. Answer: `permitted`. */
+  | { readonly type: "request-permit"; readonly nuisance: number }
+  | { readonly type: "cancel-permit" }
+  /** The slot taken with `permitted` is free again. */
+  | { readonly type: "release-permit" }
+  /** Answer: `spawned` or `spawn-failed` with this generation. */
+  | { readonly type: "spawn"; readonly generation: number }
+  /** Failure of the write comes back as `channel-closed`. */
+  | { readonly type: "send"; readonly generation: number; readonly message: EmperorMessageName }
+  /** One complete packet into the config pipe. */
+  | { readonly type: "send-config"; readonly generation: number }
+  /** `tree`: the process group / cgroup, not just the main process. */
+  | { readonly type: "kill"; readonly generation: number; readonly signal: "SIGTERM" | "SIGKILL"; readonly scope: "process" | "tree" }
+  /** Start / stop to watch the on-demand socket (binding it when needed). */
+  | { readonly type: "watch-socket" }
+  | { readonly type: "unwatch-socket" }
+  /** Byte 30 of a running vassal: the broodlord decides. */
+  | { readonly type: "reinforce" }
+  /** The one typed stream that log, stats, hooks and metrics subscribe to. */
+  | { readonly type: "publish"; readonly notice: Notice }
+  /** Nothing is left: the court drops the record, its socket and its spec. */
+  | { readonly type: "forget" };
+
+/** What an operator could ask "why did it ...?" about. Every transition publishes exactly one. */
+export type Notice =
+  | { readonly kind: "queued"; readonly reason: QueueReason; readonly delayMs: number }
+  | { readonly kind: "blacklisted"; readonly failures: number; readonly delayMs: number; readonly atMaximum: boolean }
+  | { readonly kind: "damped"; readonly quickDeaths: number; readonly delayMs: number }
+  | { readonly kind: "unlisted"; readonly reason: "loyal" | "healthy" | "changed" | "forgiven" | "aged" }
+  | { readonly kind: "resting"; readonly reason: RestReason }
+  | { readonly kind: "waiting-on-demand" }
+  | { readonly kind: "spawning"; readonly generation: number }
+  | { readonly kind: "started"; readonly generation: number; readonly pid: number }
+  | { readonly kind: "spawn-failed"; readonly generation: number; readonly cause: "system" | "vassal" | "exile"; readonly detail: string }
+  /** Byte 1. */
+  | { readonly kind: "ready"; readonly generation: number }
+  /** Byte 5. */
+  | { readonly kind: "accepting"; readonly generation: number }
+  | { readonly kind: "loyal"; readonly generation: number }
+  | { readonly kind: "healthy"; readonly generation: number; readonly upMs: number }
+  | { readonly kind: "heartbeat"; readonly generation: number }
+  | { readonly kind: "heartbeat-missed"; readonly generation: number; readonly silentMs: number }
+  | { readonly kind: "reloading"; readonly generation: number; readonly why: "changed" | "requested" }
+  | { readonly kind: "config-changed-while-waiting" }
+  | { readonly kind: "stopping"; readonly generation: number; readonly reason: StopReason }
+  | { readonly kind: "channel-lost"; readonly generation: number }
+  | { readonly kind: "killed"; readonly generation: number; readonly why: "tolerance" | "heartbeat" | "mercy" | "setup" }
+  | { readonly kind: "exited"; readonly generation: number; readonly exit: ExitReason; readonly uptimeMs: number; readonly expected: boolean; readonly loyal: boolean }
+  | { readonly kind: "removed" };
+
+export type NoticeKind = Notice["kind"];
+export type { Instant, Phase };

@@ -1,0 +1,3 @@
+export * from "./vassal.ts";
+export * from "./event.ts";
+export * from "./effect.ts";
