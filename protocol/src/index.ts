@@ -1,0 +1,2 @@
+export * from "./emperor-messages.ts";
+export * from "./environment.ts";
