@@ -1,0 +1,10 @@
+/** The configuration language: readers, substitution, logic, option table. Knows no program's options. */
+export * from "./errors.ts";
+export * from "./host.ts";
+export * from "./load-types.ts";
+export * from "./load.ts";
+export * from "./options.ts";
+export * from "./origin.ts";
+export { LANGUAGE_OPTIONS } from "./language-options.ts";
+export * from "./nearest.ts";
+export * from "./values.ts";

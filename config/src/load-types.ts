@@ -1,0 +1,53 @@
+/** What goes into `loadConfiguration` and what comes out. */
+import type { ConfigError, ConfigWarning } from "./errors.ts";
+import type { ConfigHost, MachineFacts } from "./host.ts";
+import type { OptionTable } from "./options.ts";
+import type { ConfigEntry } from "./origin.ts";
+
+/** Upper bounds: a configuration beyond them is refused with `too-large` or `too-deep`. */
+export interface ConfigLimits {
+  readonly fileBytes: number;
+  readonly totalBytes: number;
+  readonly entries: number;
+  readonly depth: number;
+  /** Length of one value after substitution, in UTF-16 units. */
+  readonly valueLength: number;
+}
+
+export const DEFAULT_LIMITS: ConfigLimits = {
+  fileBytes: 4 * 1024 * 1024,
+  totalBytes: 16 * 1024 * 1024,
+  entries: 100_000,
+  depth: 32,
+  valueLength: 1024 * 1024,
+};
+
+export interface LoadRequest {
+  /** Arguments without program and script: `process.argv.slice(2)`. */
+  readonly argv: readonly string[];
+  /** The whole environment. Every `UWSGI_NAME` is a key; `$(NAME)` looks here. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly options: OptionTable;
+  /** Default: the real machine. */
+  readonly host?: ConfigHost;
+  readonly facts?: Partial<MachineFacts>;
+  /** Schemes beyond files, `-` and `fd://`; the argument is the text after `://`. `emperor` is the vassal's. */
+  readonly schemes?: Readonly<Record<string, (rest: string) => Uint8Array | Promise<Uint8Array>>>;
+  /** Is a feature present? For `if-plugin`; default: none is. */
+  readonly hasPlugin?: (name: string) => boolean;
+  readonly limits?: Partial<ConfigLimits>;
+}
+
+export interface ConfigResult {
+  /** In the order in which they are applied. Language options stand among them, for `show-config`. */
+  readonly entries: readonly ConfigEntry[];
+  readonly warnings: readonly ConfigWarning[];
+  /** Not empty: nothing may be used. */
+  readonly errors: readonly ConfigError[];
+  /** Lines for standard output: `print`, `iprint`, `get`. */
+  readonly output: readonly string[];
+  /** An `exit` or `get` was met: end with this code after the output. */
+  readonly exit?: { readonly code: number };
+  /** `strict` was given. */
+  readonly strict: boolean;
+}
