@@ -4,7 +4,7 @@ import type { ExitReason } from "./event.ts";
 import type { Instant, Phase, QueueReason, RestReason, StopReason } from "./vassal.ts";
 
 export type Effect =
-  /** Ask the gate for a permit; `nuisance` = failures so far, lower goes first. Answer: `permitted`. */
+  /** Ask the gate for a permit; lower `nuisance` goes first (respawn of a healthy one -1, else failures). Answer: `permitted`. */
   | { readonly type: "request-permit"; readonly nuisance: number }
   | { readonly type: "cancel-permit" }
   /** The slot taken with `permitted` is free again. */
@@ -27,7 +27,10 @@ export type Effect =
   /** Nothing is left: the court drops the record, its socket and its spec. */
   | { readonly type: "forget" };
 
-/** What an operator could ask "why did it ...?" about. Every transition publishes exactly one. */
+/**
+ * What an operator could ask "why did it ...?" about. Every change of phase publishes exactly one of
+ * its own (see `PHASE_NOTICES`); what happens to a process or to the blacklist publishes another.
+ */
 export type Notice =
   | { readonly kind: "queued"; readonly reason: QueueReason; readonly delayMs: number }
   | { readonly kind: "blacklisted"; readonly failures: number; readonly delayMs: number; readonly atMaximum: boolean }
@@ -38,12 +41,15 @@ export type Notice =
   | { readonly kind: "spawning"; readonly generation: number }
   | { readonly kind: "started"; readonly generation: number; readonly pid: number }
   | { readonly kind: "spawn-failed"; readonly generation: number; readonly cause: "system" | "vassal" | "exile"; readonly detail: string }
-  /** Byte 1. */
+  /** From `starting` to `running`; `spoke`: by its first byte, else because the grace is over. */
+  | { readonly kind: "running"; readonly generation: number; readonly spoke: boolean }
+  /** Byte 1, or byte 5 after a reload. */
   | { readonly kind: "ready"; readonly generation: number }
   /** Byte 5. */
   | { readonly kind: "accepting"; readonly generation: number }
   | { readonly kind: "loyal"; readonly generation: number }
   | { readonly kind: "healthy"; readonly generation: number; readonly upMs: number }
+  /** The first heartbeat of a generation: from now on they are required. */
   | { readonly kind: "heartbeat"; readonly generation: number }
   | { readonly kind: "heartbeat-missed"; readonly generation: number; readonly silentMs: number }
   | { readonly kind: "reloading"; readonly generation: number; readonly why: "changed" | "requested" }

@@ -8,7 +8,7 @@ export type ExitReason =
   | { readonly kind: "signal"; readonly signal: number };
 
 export type VassalEvent =
-  /** The monitor reports the vassal, first time or changed. `touchedOnly`: same bytes, new time. */
+  /** The monitor reports the vassal, first time, changed or once more. */
   | { readonly type: "wanted"; readonly wanted: Wanted }
   /** The source no longer has it. */
   | { readonly type: "unwanted" }
@@ -27,7 +27,7 @@ export type VassalEvent =
       readonly cause: "system" | "vassal" | "exile";
       readonly detail: string;
     }
-  /** One message of the channel (config-wanted, heartbeat...). Unknown bytes never get here. */
+  /** One message of the channel (config-wanted, heartbeat...), never before `spawned`. Unknown bytes never get here. */
   | { readonly type: "message"; readonly generation: number; readonly message: VassalMessageName }
   /** EOF or error on the channel, in either direction. The process may live on. */
   | { readonly type: "channel-closed"; readonly generation: number }
@@ -72,6 +72,10 @@ export interface Policy {
   readonly heartbeatGraceMs: number;
   /** `starting` becomes `running` without a byte after this: frees the gate. */
   readonly startGraceMs: number;
+  /** A process that said nothing for so long after its start is stopped; 0 = off, as programs need not speak. */
+  readonly startTimeoutMs: number;
+  /** `emperor-graceful-shutdown`: every stop is asked for with byte 2 instead of 0. */
+  readonly gracefulStop: boolean;
   /** New vassals wait for a command (`emperor-wait-for-command`). Decided per vassal by the court. */
   readonly waitForCommand: boolean;
   /** Start of the delay after a refusal by the system; doubles up to `systemRetryMaxMs`. */

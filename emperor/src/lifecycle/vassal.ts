@@ -19,7 +19,23 @@ export interface Wanted {
 }
 
 /** Why a vassal waits in `queued`. */
-export type QueueReason = "new" | "throttle" | "blacklist" | "damped" | "system" | "respawn";
+export type QueueReason =
+  /** Its source reported it for the first time. */
+  | "new"
+  /** Its config changed while it had no process. */
+  | "changed"
+  /** A connection waits on its on-demand socket. */
+  | "demand"
+  /** An operator asked for the start, or forgave its failures. */
+  | "command"
+  /** Its process ended and nothing speaks against the next one. */
+  | "respawn"
+  /** It died without having been healthy. */
+  | "blacklist"
+  /** It died quickly too often, although nothing is held against it. */
+  | "damped"
+  /** The machine refused the start. */
+  | "system";
 
 /** Why a process is being stopped. */
 export type StopReason =
@@ -34,6 +50,8 @@ export type StopReason =
 
 /** Why a vassal rests until something changes. */
 export type RestReason =
+  /** The record was made a moment ago and its first `wanted` is on the way. */
+  | "unannounced"
   /** Waits for a `spawn` command. */
   | "wait-for-command"
   /** An operator stopped it. */
@@ -43,17 +61,34 @@ export type RestReason =
   /** It said byte 22: until the config changes. */
   | "asleep";
 
+/** What follows the exit of a process that is being stopped. */
+export type AfterStop =
+  /** A new process; by way of the blacklist if the stop was the vassal's own fault. */
+  | "respawn"
+  /** Back to its on-demand socket. */
+  | "dormant"
+  /** Rests `asleep`. */
+  | "asleep"
+  /** Rests `stopped-by-command`. */
+  | "stopped"
+  /** Nothing: it is no longer wanted, or the Emperor ends. */
+  | "remove";
+
 export type Phase =
   | { readonly name: "suspended"; readonly reason: RestReason }
   | { readonly name: "dormant" }
   /** Waits for `notBefore`, then for the gate (`asked`: the permit was requested). */
   | { readonly name: "queued"; readonly reason: QueueReason; readonly notBefore: Instant; readonly asked: boolean }
-  /** The spawn effect was given; holds a gate slot. `pid` is known once `spawned` arrived. */
+  /** The spawn effect was given. `pid` is known once `spawned` arrived, which also renews `startedAt`. */
   | {
       readonly name: "starting";
       readonly generation: number;
       readonly pid: number | undefined;
       readonly startedAt: Instant;
+      /** Still holds its slot of the gate; a spawn that takes longer than the grace gives it back. */
+      readonly permit: boolean;
+      /** A reload is due (`owed`: as soon as there is a channel) or on its way (`sent`). */
+      readonly reload: "none" | "owed" | "sent";
     }
   | {
       readonly name: "running";
@@ -65,7 +100,9 @@ export type Phase =
       readonly loyal: boolean;
       /** Proved itself since its last (re)load: by loyalty or by time up. */
       readonly healthy: boolean;
-      readonly healthyAt: Instant | undefined;
+      /** When it counts as healthy if it is still up then. */
+      readonly healthyAt: Instant;
+      /** Since when it is silent: the last heartbeat, or later while a reload excuses it. undefined: none was sent yet. */
       readonly heartbeatAt: Instant | undefined;
       /** A reload was sent and neither 1 nor 5 came back yet. */
       readonly reloading: boolean;
@@ -73,14 +110,19 @@ export type Phase =
   | {
       readonly name: "stopping";
       readonly generation: number;
+      /** undefined: `spawned` has not come yet; the stop is carried out when it does. */
       readonly pid: number | undefined;
       readonly startedAt: Instant;
+      readonly permit: boolean;
       readonly reason: StopReason;
       readonly loyal: boolean;
-      readonly killAt: Instant;
+      readonly healthy: boolean;
+      /** SIGTERM is due; only for a lost channel, where no byte can ask. */
+      readonly termAt: Instant | undefined;
+      /** SIGKILL is due. undefined: only the end of the mercy decides (Ragnarok). */
+      readonly killAt: Instant | undefined;
       readonly killed: boolean;
-      /** What follows the exit. Derived from `wanted` when it comes, so it is not stored. */
-      readonly next: "respawn" | "dormant" | "rest" | "remove";
+      readonly next: AfterStop;
     }
   | { readonly name: "gone" };
 
@@ -90,11 +132,11 @@ export type PhaseName = Phase["name"];
 export interface History {
   /** Deaths without health since it was last healthy: the blacklist's count. 0 = not listed. */
   readonly failures: number;
-  /** Nominal delay before the next start, ms. */
+  /** Nominal delay before the next start, ms; 0 while `failures` is 0. */
   readonly delayMs: number;
   readonly firstFailureAt: Instant;
   readonly lastFailureAt: Instant;
-  /** Quick deaths of loyal generations in a row: damping. */
+  /** Quick deaths in a row that the blacklist does not count: damping. */
   readonly quickDeaths: number;
   /** Starts refused by the system in a row (EAGAIN, EMFILE...). */
   readonly refusals: number;
@@ -111,4 +153,28 @@ export interface Vassal {
   /** Number of the last process started for this vassal; events of an older one change nothing. */
   readonly generation: number;
   readonly history: History;
+}
+
+/** What a vassal remembers before anything happened. */
+export const CLEAN_HISTORY: History = {
+  failures: 0,
+  delayMs: 0,
+  firstFailureAt: 0,
+  lastFailureAt: 0,
+  quickDeaths: 0,
+  refusals: 0,
+  exiledVersion: undefined,
+  starts: 0,
+  reloads: 0,
+  crashes: 0,
+};
+
+/** A vassal that nothing is known of yet; its first `wanted` sets it going. */
+export function newVassal(): Vassal {
+  return {
+    wanted: undefined,
+    phase: { name: "suspended", reason: "unannounced" },
+    generation: 0,
+    history: CLEAN_HISTORY,
+  };
 }
