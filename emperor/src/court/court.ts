@@ -18,6 +18,7 @@ import {
   type Wanted,
 } from "../lifecycle/index.ts";
 import { Deadlines } from "./deadlines.ts";
+import { Schedule } from "./schedule.ts";
 import type { Hands, HandsListener, ProcessHandle, ReapedProcess, SpawnFailureReport } from "./hands.ts";
 import type { CourtRecord, Observer } from "./record.ts";
 
@@ -48,6 +49,7 @@ export class Court implements HandsListener {
   readonly #byMonitor = new Map<string, Map<string, CourtRecord>>();
   readonly #byHandle = new Map<ProcessHandle, CourtRecord>();
   readonly #deadlines = new Deadlines<CourtRecord>();
+  readonly #schedule = new Schedule();
   #events: Posted[] = [];
   #draining = false;
   #lastHandle: ProcessHandle = 0;
@@ -166,7 +168,15 @@ export class Court implements HandsListener {
 
   onAlarm(): void {
     this.#alarmAt = undefined;
+    this.#schedule.runDue(this.#hands.now());
     this.#drain();
+  }
+
+  /** An errand of the Emperor itself on the same alarm. Returns a function that calls it off. */
+  schedule(at: number, run: () => void): () => void {
+    const cancel = this.#schedule.at(at, run);
+    if (!this.#draining) this.#setAlarm();
+    return cancel;
   }
 
   #drain(): void {
@@ -320,13 +330,15 @@ export class Court implements HandsListener {
    * which is cheaper than a system timer moved by every heartbeat.
    */
   #setAlarm(): void {
-    const gateAt = this.#gate.nextAt;
-    const next = this.#deadlines.next;
-    const at = gateAt === undefined ? next : next === undefined ? gateAt : Math.min(gateAt, next);
+    const at = earliest(this.#gate.nextAt, earliest(this.#deadlines.next, this.#schedule.next));
     if (at === undefined || (this.#alarmAt !== undefined && this.#alarmAt <= at)) return;
     this.#alarmAt = at;
     this.#hands.setAlarm(at);
   }
+}
+
+function earliest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined ? b : b === undefined ? a : Math.min(a, b);
 }
 
 function newRecord(spec: VassalSpec, wallNowMs: number): CourtRecord {

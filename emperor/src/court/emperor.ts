@@ -1,0 +1,338 @@
+/**
+ * The Emperor: monitors on one side, the court on the other, and what an operator may ask for. It
+ * knows no process and no descriptor; those are the hands'.
+ */
+import { realpathSync } from "node:fs";
+import type { ImperialMonitor, VassalSpec } from "@emperor/monitors";
+import type { StatsDocument } from "@emperor/protocol";
+import { Gate, type Policy, type Wanted } from "../lifecycle/index.ts";
+import type { Logger } from "../log/logger.ts";
+import { quoteName } from "../log/quoting.ts";
+import type { Settings } from "../options/settings.ts";
+import { announce } from "./announce.ts";
+import { FileClaims } from "./claims.ts";
+import { Court } from "./court.ts";
+import type { Hands, HandsListener } from "./hands.ts";
+import { MonitorDesk, type DeskListener } from "./monitor-desk.ts";
+import { policyOf } from "./policy.ts";
+import type { CourtRecord, Observer, Publication } from "./record.ts";
+import type { RunningEmperor } from "./running-emperor.ts";
+import { statsDocument } from "./statistics.ts";
+
+/** After SIGKILL a process can stay for as long as the kernel holds it; the Emperor does not wait for ever. */
+const LAST_WAIT_MS = 5000;
+/** A second signal within this time is the same wish twice (a terminal and a wrapper), not impatience. */
+const SAME_SIGNAL_MS = 250;
+
+/** Commands that the Emperor runs around a vassal's life, outside of it. */
+export interface VassalHooks {
+  /** The process of this vassal is gone (`vassals-stop-hook`). Never blocks, never throws. */
+  vassalEnded(spec: VassalSpec): void;
+  /** Resolves when no hook runs any more. */
+  idle(): Promise<void>;
+}
+
+export interface EmperorParts {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly monitors: readonly ImperialMonitor[];
+  readonly createHands: (listener: HandsListener) => Hands;
+  readonly hooks: VassalHooks;
+  /** Why a spec may not be run (tyrant mode), or undefined. */
+  readonly refusalOf: (spec: VassalSpec) => string | undefined;
+  readonly version: string;
+  /** Further subscribers of the stream of transitions. */
+  readonly observers?: readonly Observer[];
+  /** Ids of this process, for the stats. */
+  readonly identity: { readonly pid: number; readonly uid: number; readonly gid: number; readonly cwd: string };
+}
+
+export function createEmperor(parts: EmperorParts): RunningEmperor {
+  return new Emperor(parts);
+}
+
+class Emperor implements RunningEmperor, DeskListener {
+  readonly finished: Promise<void>;
+  readonly #parts: EmperorParts;
+  readonly #settings: Settings;
+  readonly #logger: Logger;
+  readonly #policy: Policy;
+  readonly #gate: Gate<CourtRecord>;
+  readonly #hands: Hands;
+  readonly #court: Court;
+  readonly #desks: readonly MonitorDesk[];
+  /** Only with several monitors: with one, no file can be found twice. */
+  readonly #claims: FileClaims | undefined;
+  /** What was refused, by monitor and name, so that it is said once per change. */
+  readonly #refused = new Map<string, string>();
+  #finish: () => void = () => undefined;
+  #ending: { readonly since: number; readonly mercyAt: number; mercyOver: boolean } | undefined;
+  #governedListener: ((governed: number) => void) | undefined;
+  #governedNoted = false;
+
+  constructor(parts: EmperorParts) {
+    this.#parts = parts;
+    this.#settings = parts.settings;
+    this.#logger = parts.logger;
+    this.#policy = policyOf(parts.settings);
+    this.#gate = new Gate<CourtRecord>({
+      maxStarting: parts.settings.maxStarting,
+      throttleMs: parts.settings.throttleExplicit ? parts.settings.throttleMs : 0,
+    });
+    this.finished = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+    // The hands need a listener before the court exists that will be it.
+    const listener: HandsListener = {
+      onSpawned: (handle, pid) => this.#court.onSpawned(handle, pid),
+      onSpawnFailed: (handle, failure) => this.#court.onSpawnFailed(handle, failure),
+      onBytes: (handle, bytes) => this.#court.onBytes(handle, bytes),
+      onChannelClosed: (handle) => this.#court.onChannelClosed(handle),
+      onExited: (handle, status) => this.#court.onExited(handle, status),
+      onAlarm: () => this.#court.onAlarm(),
+    };
+    this.#hands = parts.createHands(listener);
+    this.#court = new Court({
+      hands: this.#hands,
+      policy: this.#policy,
+      gate: this.#gate,
+      wantedOf: (spec) => this.#wantedOf(spec),
+      observer: (publication) => this.#observe(publication),
+      onForgotten: (record) => this.#forgotten(record),
+      onBrokenInvariant: (record, event, error) => this.#brokenInvariant(record, event.type, error),
+    });
+    this.#desks = parts.monitors.map((monitor) => new MonitorDesk(monitor, this));
+    this.#claims = parts.monitors.length > 1 ? new FileClaims(cachedRealPath()) : undefined;
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(
+      this.#desks.map(async (desk) => {
+        await desk.monitor.start(desk);
+        if (desk.state === "starting") desk.available();
+      }),
+    );
+    this.#gate.firstScanDone();
+  }
+
+  get governed(): number {
+    return this.#court.processes;
+  }
+
+  onGovernedChange(listener: (governed: number) => void): void {
+    this.#governedListener = listener;
+  }
+
+  stats(): StatsDocument {
+    return statsDocument({
+      identity: this.#parts.identity,
+      version: this.#parts.version,
+      tyrant: this.#settings.tyrant,
+      policy: this.#policy,
+      records: this.#court.records(),
+      desks: this.#desks,
+      throttleLevelMs: this.#gate.levelMs,
+      starting: this.#gate.starting,
+      queued: this.#gate.waiting,
+      now: this.#hands.now(),
+      wallNow: this.#hands.wallNow(),
+    });
+  }
+
+  shutdown(): void {
+    const now = this.#hands.now();
+    if (this.#ending !== undefined) return this.#hurry(now);
+    this.#ending = { since: now, mercyAt: now + this.#settings.reloadMercyMs, mercyOver: false };
+    this.#logger.write({ level: "info", dated: false, message: "[emperor] *** RAGNAROK EVOKED ***" });
+    for (const desk of this.#desks) {
+      desk.close();
+      void desk.monitor.close();
+    }
+    this.#court.schedule(this.#ending.mercyAt, () => this.#mercyOver());
+    this.#court.postToAll({ type: "shutdown" });
+    if (this.#court.size === 0) this.#bury();
+  }
+
+  reloadAll(): void {
+    this.#court.postToAll({ type: "reload-requested" });
+  }
+
+  rescan(): void {
+    for (const desk of this.#desks) desk.monitor.rescan();
+  }
+
+  clearBlacklist(): void {
+    this.#logger.write({ level: "info", message: "[emperor] cleaning up blacklist ..." });
+    this.#court.postToAll({ type: "forgiven" });
+  }
+
+  logStatus(): void {
+    for (const record of this.#court.records()) {
+      const phase = record.vassal.phase;
+      const loyal = "loyal" in phase && phase.loyal ? 1 : 0;
+      const status = phase.name === "stopping" ? 1 : 0;
+      this.#logger.write({
+        level: "info",
+        message:
+          `vassal instance ${quoteName(record.spec.name)} (last modified ${Math.floor(record.facts.lastModified)})` +
+          ` status ${status} loyal ${loyal} zerg 0 state ${phase.name}`,
+      });
+    }
+  }
+
+  wanted(spec: VassalSpec): void {
+    if (this.#ending !== undefined || this.#isRefused(spec)) return;
+    const claim = this.#claims?.claim(spec);
+    if (claim?.outcome === "shadowed") {
+      if (claim.first) {
+        const file = quoteName(spec.path ?? spec.name);
+        this.log(
+          "warning",
+          `[emperor] ${file} of monitor ${spec.monitor} is governed already as ${quoteName(claim.owner.name)} of monitor ${claim.owner.monitor}: one vassal, not two`,
+        );
+      }
+      return;
+    }
+    this.#court.want(spec);
+  }
+
+  unwanted(monitor: string, name: string): void {
+    this.#refused.delete(`${monitor}\0${name}`);
+    if (this.#claims?.dropShadow(monitor, name) === true) return;
+    this.#court.unwant(monitor, name);
+  }
+
+  *namesOf(monitor: string): IterableIterator<string> {
+    yield* this.#court.namesOf(monitor);
+    yield* this.#claims?.shadowedNames(monitor) ?? [];
+  }
+
+  log(level: "info" | "warning" | "error", message: string): void {
+    this.#logger.write({ level, message });
+  }
+
+  now(): number {
+    return this.#hands.wallNow();
+  }
+
+  #wantedOf(spec: VassalSpec): Wanted {
+    const { wrapperAttribute, chdirAttribute, tyrant } = this.#settings;
+    const attribute = (name: string | undefined): string => (name === undefined ? "" : (spec.attributes[name]?.[0] ?? ""));
+    const owner = tyrant ? `${spec.uid}:${spec.gid}` : "";
+    return {
+      version: spec.version,
+      identity: [owner, attribute(wrapperAttribute), attribute(chdirAttribute)].join("\0"),
+      pushed: spec.config !== undefined,
+      onDemand: false,
+    };
+  }
+
+  /** Refused specs are said once per version; a running vassal that is refused now is stopped. */
+  #isRefused(spec: VassalSpec): boolean {
+    const refusal = this.#parts.refusalOf(spec);
+    const id = `${spec.monitor}\0${spec.name}`;
+    if (refusal === undefined) {
+      this.#refused.delete(id);
+      return false;
+    }
+    const text = `${spec.version} ${refusal}`;
+    if (this.#refused.get(id) !== text) {
+      this.#refused.set(id, text);
+      this.log("error", refusal);
+    }
+    this.#court.unwant(spec.monitor, spec.name);
+    return true;
+  }
+
+  #observe(publication: Publication): void {
+    const { record, notice } = publication;
+    for (const line of announce(record, quoteName(record.spec.name), notice, this.#settings)) {
+      this.#logger.write({
+        level: line.severity,
+        dated: line.dated,
+        message: line.message,
+        fields: { vassal: record.spec.name, event: notice.kind, phase: record.vassal.phase.name },
+      });
+    }
+    if (notice.kind === "exited") this.#parts.hooks.vassalEnded(record.spec);
+    if (notice.kind === "started" || notice.kind === "exited" || notice.kind === "spawn-failed") this.#noteGoverned();
+    for (const observer of this.#parts.observers ?? []) observer(publication);
+  }
+
+  /** Many vassals may start in one turn of the loop; the systemd status is told once. */
+  #noteGoverned(): void {
+    if (this.#governedNoted || this.#governedListener === undefined) return;
+    this.#governedNoted = true;
+    setImmediate(() => {
+      this.#governedNoted = false;
+      this.#governedListener?.(this.governed);
+    });
+  }
+
+  #forgotten(record: CourtRecord): void {
+    const heirs = this.#claims?.release(record.spec) ?? [];
+    if (this.#ending === undefined) for (const heir of heirs) this.wanted(heir);
+    else if (this.#court.size === 0) this.#bury();
+  }
+
+  #hurry(now: number): void {
+    const ending = this.#ending;
+    if (ending === undefined) return;
+    const same = now - ending.since < SAME_SIGNAL_MS;
+    const left = same ? Math.max(0, Math.ceil((ending.mercyAt - now) / 1000)) : 0;
+    this.#logger.write({
+      level: "info",
+      dated: false,
+      message: `[emperor] *** RAGNAROK ALREADY EVOKED (mercyless in ${left} seconds)***`,
+    });
+    if (!same) this.#mercyOver();
+  }
+
+  #mercyOver(): void {
+    if (this.#ending === undefined || this.#ending.mercyOver) return;
+    this.#ending.mercyOver = true;
+    this.#court.schedule(this.#hands.now() + LAST_WAIT_MS, () => this.#giveUp());
+    this.#court.postToAll({ type: "mercy-over" });
+  }
+
+  #giveUp(): void {
+    if (this.#court.size === 0) return;
+    const names = [...this.#court.records()].map((record) => quoteName(record.spec.name));
+    this.log("error", `[emperor] ${names.length} vassals are still there ${LAST_WAIT_MS / 1000} s after SIGKILL, leaving them to the kernel: ${names.slice(0, 20).join(", ")}`);
+    this.#bury();
+  }
+
+  #bury(): void {
+    void this.#parts.hooks.idle().then(() => {
+      this.#logger.write({ level: "info", message: "The Emperor is buried." });
+      this.#finish();
+    });
+  }
+
+  #brokenInvariant(record: CourtRecord, event: string, error: unknown): void {
+    this.#logger.write({
+      level: "fatal",
+      message: `[emperor] the state of vassal ${quoteName(record.spec.name)} is broken at event ${event}: killing it and starting it afresh; please report this bug`,
+      fields: { vassal: record.spec.name, state: record.vassal },
+      detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+  }
+}
+
+/** Directories rarely change their real name while an Emperor runs; a missing one keeps its own. */
+function cachedRealPath(): (directory: string) => string {
+  const known = new Map<string, string>();
+  return (directory) => {
+    let real = known.get(directory);
+    if (real === undefined) {
+      try {
+        real = realpathSync(directory);
+        known.set(directory, real);
+      } catch {
+        // Not cached: it may appear later.
+        real = directory;
+      }
+    }
+    return real;
+  };
+}
