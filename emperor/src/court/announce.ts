@@ -27,6 +27,8 @@ export function announce(record: CourtRecord, name: string, notice: Notice, poli
     case "heartbeat":
     case "waiting-on-demand":
       return [];
+    case "running":
+      return notice.spoke ? [] : [say("debug", `[emperor] vassal ${name} runs and has said nothing yet`)];
     case "started":
       return [say("info", `[emperor] started vassal ${name} (pid: ${notice.pid}, start ${record.vassal.history.starts})`)];
     case "queued":

@@ -77,7 +77,7 @@ class Emperor implements RunningEmperor, DeskListener {
     this.#policy = policyOf(parts.settings);
     this.#gate = new Gate<CourtRecord>({
       maxStarting: parts.settings.maxStarting,
-      throttleMs: parts.settings.throttleExplicit ? parts.settings.throttleMs : 0,
+      spacingMs: parts.settings.throttleExplicit ? parts.settings.throttleMs : 0,
     });
     this.finished = new Promise((resolve) => {
       this.#finish = resolve;
@@ -131,7 +131,7 @@ class Emperor implements RunningEmperor, DeskListener {
       policy: this.#policy,
       records: this.#court.records(),
       desks: this.#desks,
-      throttleLevelMs: this.#gate.levelMs,
+      throttleLevelMs: this.#gate.throttleLevelMs,
       starting: this.#gate.starting,
       queued: this.#gate.waiting,
       now: this.#hands.now(),

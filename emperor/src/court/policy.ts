@@ -30,6 +30,7 @@ export function policyOf(settings: Settings): Policy {
     waitForCommand: false,
     systemRetryMs: SYSTEM_RETRY_MS,
     systemRetryMaxMs: SYSTEM_RETRY_MAX_MS,
+    startTimeoutMs: 0,
     gracefulStop: settings.gracefulShutdown,
   };
 }
