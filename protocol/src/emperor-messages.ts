@@ -35,7 +35,9 @@ export const VASSAL_MESSAGES = {
 export type EmperorMessageName = keyof typeof EMPEROR_MESSAGES;
 export type VassalMessageName = keyof typeof VASSAL_MESSAGES;
 
-function namesByByte<Name extends string>(table: Readonly<Record<Name, number>>): readonly (Name | undefined)[] {
+function namesByByte<Name extends string>(
+  table: Readonly<Record<Name, number>>,
+): readonly (Name | undefined)[] {
   const names = Array.from({ length: 256 }, (): Name | undefined => undefined);
   for (const name of Object.keys(table) as Name[]) names[table[name]] = name;
   return names;

@@ -16,15 +16,20 @@ export const ENVIRONMENT = {
   vassalsDir: "UWSGI_VASSALS_DIR",
   /** Number of reloads; present only after a re-execution. */
   reloads: "UWSGI_RELOADS",
-  /** uWSGI 2.1: which hook of the Emperor a program runs for. */
+  /** uWSGI 2.1: name of the vassal that a hook runs for. */
   hookContext: "UWSGI_HOOK_CONTEXT",
-  /** uWSGI 2.1: set in the child that becomes a vassal. */
+  /** Set for the hooks of the Emperor: the vassal's name, process and ids. */
   vassalConfig: "UWSGI_VASSAL_CONFIG",
   vassalPid: "UWSGI_VASSAL_PID",
   vassalUid: "UWSGI_VASSAL_UID",
   vassalGid: "UWSGI_VASSAL_GID",
-  vassalSocket: "UWSGI_VASSAL_SOCKET",
+  /** `UWSGI_VASSAL_X` of the Emperor becomes `UWSGI_X` of every vassal. */
+  vassalPrefix: "UWSGI_VASSAL_",
+  /** Every other `UWSGI_NAME` is the option `name`. */
+  optionPrefix: "UWSGI_",
+  /** Pid of the jailed master, for post-jail hooks. */
   jailPid: "UWSGI_JAIL_PID",
+  /** argv[0] of the first start. */
   originalProcName: "UWSGI_ORIGINAL_PROC_NAME",
   /** systemd's datagram socket. */
   notifySocket: "NOTIFY_SOCKET",
@@ -32,16 +37,15 @@ export const ENVIRONMENT = {
 
 export type EnvironmentName = (typeof ENVIRONMENT)[keyof typeof ENVIRONMENT];
 
-/** Exit codes with a meaning between a vassal and its Emperor. */
+/** Exit codes with a meaning between a vassal, its workers and its Emperor. */
 export const EXIT_CODE = {
-  /** The program could not start or lost its Emperor. */
+  stopped: 0,
+  /** Configuration, bind, hook or exec failed, or the Emperor was lost. */
   failure: 1,
-  /** The vassal cannot be brought up with this config: do not respawn it until the config changes. */
+  /** A worker that wants to be cheap: not restarted by its master. Not exile, as is sometimes said. */
+  cheap: 15,
+  /** No application could be loaded and one is needed. */
+  noApplication: 22,
+  /** The vassal cannot be brought up with this config: not respawned until the config changes. */
   exile: 26,
-  /** Asked to be started again in brutal reload. */
-  brutalReload: 30,
-  /** Stop the whole instance. */
-  deadly: 22,
-  /** Reload the whole instance. */
-  reload: 17,
 } as const;
