@@ -16,7 +16,12 @@ export type Effect =
   /** One complete packet into the config pipe. */
   | { readonly type: "send-config"; readonly generation: number }
   /** `tree`: the process group / cgroup, not just the main process. */
-  | { readonly type: "kill"; readonly generation: number; readonly signal: "SIGTERM" | "SIGKILL"; readonly scope: "process" | "tree" }
+  | {
+      readonly type: "kill";
+      readonly generation: number;
+      readonly signal: "SIGTERM" | "SIGKILL";
+      readonly scope: "process" | "tree";
+    }
   /** Start / stop to watch the on-demand socket (binding it when needed). */
   | { readonly type: "watch-socket" }
   | { readonly type: "unwatch-socket" }
@@ -33,14 +38,27 @@ export type Effect =
  */
 export type Notice =
   | { readonly kind: "queued"; readonly reason: QueueReason; readonly delayMs: number }
-  | { readonly kind: "blacklisted"; readonly failures: number; readonly delayMs: number; readonly atMaximum: boolean }
+  | {
+      readonly kind: "blacklisted";
+      readonly failures: number;
+      readonly delayMs: number;
+      readonly atMaximum: boolean;
+    }
   | { readonly kind: "damped"; readonly quickDeaths: number; readonly delayMs: number }
-  | { readonly kind: "unlisted"; readonly reason: "loyal" | "healthy" | "changed" | "forgiven" | "aged" }
+  | {
+      readonly kind: "unlisted";
+      readonly reason: "loyal" | "healthy" | "changed" | "forgiven" | "aged";
+    }
   | { readonly kind: "resting"; readonly reason: RestReason }
   | { readonly kind: "waiting-on-demand" }
   | { readonly kind: "spawning"; readonly generation: number }
   | { readonly kind: "started"; readonly generation: number; readonly pid: number }
-  | { readonly kind: "spawn-failed"; readonly generation: number; readonly cause: "system" | "vassal" | "exile"; readonly detail: string }
+  | {
+      readonly kind: "spawn-failed";
+      readonly generation: number;
+      readonly cause: "system" | "vassal" | "exile";
+      readonly detail: string;
+    }
   /** From `starting` to `running`; `spoke`: by its first byte, else because the grace is over. */
   | { readonly kind: "running"; readonly generation: number; readonly spoke: boolean }
   /** Byte 1, or byte 5 after a reload. */
@@ -52,12 +70,27 @@ export type Notice =
   /** The first heartbeat of a generation: from now on they are required. */
   | { readonly kind: "heartbeat"; readonly generation: number }
   | { readonly kind: "heartbeat-missed"; readonly generation: number; readonly silentMs: number }
-  | { readonly kind: "reloading"; readonly generation: number; readonly why: "changed" | "requested" }
+  | {
+      readonly kind: "reloading";
+      readonly generation: number;
+      readonly why: "changed" | "requested";
+    }
   | { readonly kind: "config-changed-while-waiting" }
   | { readonly kind: "stopping"; readonly generation: number; readonly reason: StopReason }
   | { readonly kind: "channel-lost"; readonly generation: number }
-  | { readonly kind: "killed"; readonly generation: number; readonly why: "tolerance" | "heartbeat" | "mercy" | "setup" }
-  | { readonly kind: "exited"; readonly generation: number; readonly exit: ExitReason; readonly uptimeMs: number; readonly expected: boolean; readonly loyal: boolean }
+  | {
+      readonly kind: "killed";
+      readonly generation: number;
+      readonly why: "tolerance" | "heartbeat" | "mercy" | "setup";
+    }
+  | {
+      readonly kind: "exited";
+      readonly generation: number;
+      readonly exit: ExitReason;
+      readonly uptimeMs: number;
+      readonly expected: boolean;
+      readonly loyal: boolean;
+    }
   | { readonly kind: "removed" };
 
 export type NoticeKind = Notice["kind"];

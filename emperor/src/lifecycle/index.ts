@@ -1,5 +1,10 @@
 export * from "./vassal.ts";
 export * from "./event.ts";
 export * from "./effect.ts";
+export * from "./step.ts";
+export { deadlineOf } from "./deadlines.ts";
+export { PHASE_NOTICES } from "./turn.ts";
+export { agedAt, nominalDelayMs } from "./blacklist.ts";
 export * from "./gate.ts";
 export * from "./throttle.ts";
+export * from "./snapshot.ts";

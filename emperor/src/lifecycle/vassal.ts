@@ -63,10 +63,8 @@ export type RestReason =
 
 /** What follows the exit of a process that is being stopped. */
 export type AfterStop =
-  /** A new process; by way of the blacklist if the stop was the vassal's own fault. */
+  /** A new process or its on-demand socket; by way of the blacklist if the stop was its own fault. */
   | "respawn"
-  /** Back to its on-demand socket. */
-  | "dormant"
   /** Rests `asleep`. */
   | "asleep"
   /** Rests `stopped-by-command`. */
@@ -78,7 +76,12 @@ export type Phase =
   | { readonly name: "suspended"; readonly reason: RestReason }
   | { readonly name: "dormant" }
   /** Waits for `notBefore`, then for the gate (`asked`: the permit was requested). */
-  | { readonly name: "queued"; readonly reason: QueueReason; readonly notBefore: Instant; readonly asked: boolean }
+  | {
+      readonly name: "queued";
+      readonly reason: QueueReason;
+      readonly notBefore: Instant;
+      readonly asked: boolean;
+    }
   /** The spawn effect was given. `pid` is known once `spawned` arrived, which also renews `startedAt`. */
   | {
       readonly name: "starting";
@@ -140,8 +143,6 @@ export interface History {
   readonly quickDeaths: number;
   /** Starts refused by the system in a row (EAGAIN, EMFILE...). */
   readonly refusals: number;
-  /** Version that asked for exile. */
-  readonly exiledVersion: string | undefined;
   readonly starts: number;
   readonly reloads: number;
   readonly crashes: number;
@@ -163,7 +164,6 @@ export const CLEAN_HISTORY: History = {
   lastFailureAt: 0,
   quickDeaths: 0,
   refusals: 0,
-  exiledVersion: undefined,
   starts: 0,
   reloads: 0,
   crashes: 0,
