@@ -12,6 +12,8 @@ export interface StatsExit {
   readonly signal?: number;
   /** Seconds since the epoch. */
   readonly at: number;
+  /** Seconds that the process had been up. */
+  readonly uptime: number;
 }
 
 /** Times are whole seconds since the epoch, 0 for never, unless named otherwise. */
@@ -53,11 +55,15 @@ export interface StatsVassal {
   /** Why it is in that state. */
   readonly reason?: string;
   readonly last_exit?: StatsExit;
+  /** Why the last start failed, as the log says it. */
+  readonly last_failure?: string;
   /** When it is started next; may have a fraction. */
   readonly next_start?: number;
   readonly starts?: number;
   readonly reloads?: number;
   readonly crashes?: number;
+  /** Bytes without a meaning that came through the channel of this process. */
+  readonly unknown_bytes?: number;
   /** Seconds since the process was started. */
   readonly uptime?: number;
   /** Absolute path of the config file. */
@@ -77,12 +83,14 @@ export interface StatsBlacklistEntry {
 export interface StatsMonitor {
   readonly id: string;
   readonly address: string;
-  readonly state: "starting" | "available" | "unavailable";
+  readonly state: "starting" | "connected" | "unavailable";
   /** Why it is unavailable, else `""`. */
   readonly reason: string;
   /** Since when, in seconds. */
   readonly since: number;
-  /** How many vassals it wants. */
+  /** When it last reported a change, 0 = never. */
+  readonly last_change: number;
+  /** How many of the vassals are its own. */
   readonly vassals: number;
 }
 
@@ -140,10 +148,12 @@ const VASSAL_ORDER = order<Required<StatsVassal>>({
   state_since: true,
   reason: true,
   last_exit: true,
+  last_failure: true,
   next_start: true,
   starts: true,
   reloads: true,
   crashes: true,
+  unknown_bytes: true,
   uptime: true,
   path: true,
 });
@@ -160,6 +170,7 @@ const MONITOR_ORDER = order<StatsMonitor>({
   state: true,
   reason: true,
   since: true,
+  last_change: true,
   vassals: true,
 });
 const DOCUMENT_ORDER = order<Required<StatsDocument>>({
