@@ -2,7 +2,9 @@
  * How a vassal looks from outside: what stats, logs and operators' tools may show of it. Pure, and
  * the only place that turns phases into words; it must not know wall clocks or the stats' JSON.
  */
-import type { History, Instant, Phase, Vassal } from "./vassal.ts";
+import { agedAt } from "./blacklist.ts";
+import type { Policy } from "./event.ts";
+import type { Instant, Phase, Vassal } from "./vassal.ts";
 
 /** What is held against a vassal. */
 export interface Listing {
@@ -17,8 +19,8 @@ export interface Listing {
 export interface Description {
   /** Name of the phase. */
   readonly state: Phase["name"];
-  /** Why it is in that phase; undefined where the phase says it all. */
-  readonly reason: string | undefined;
+  /** Why it is in that phase, or how far it got in it: one word. */
+  readonly reason: string;
   /** undefined: there is no process, or its pid is not known yet. */
   readonly pid: number | undefined;
   readonly ready: boolean;
@@ -36,8 +38,8 @@ export interface Description {
   readonly listing: Listing | undefined;
 }
 
-/** Describes a vassal at `now`. */
-export function describe(vassal: Vassal, now: Instant): Description {
+/** Describes a vassal at `now`. Failures that are old enough to be forgotten are not shown any more. */
+export function describe(vassal: Vassal, now: Instant, policy: Policy): Description {
   const { phase } = vassal;
   const process =
     phase.name === "starting" || phase.name === "running" || phase.name === "stopping"
@@ -57,18 +59,33 @@ export function describe(vassal: Vassal, now: Instant): Description {
     upMs: process === undefined ? undefined : Math.max(0, now - process.startedAt),
     nextStartAt: phase.name === "queued" ? phase.notBefore : undefined,
     killAt: phase.name === "stopping" ? phase.killAt : undefined,
-    listing: listingOf(vassal.history),
+    listing: listingOf(vassal, now, policy),
   };
 }
 
-function reasonOf(phase: Phase): string | undefined {
-  return phase.name === "suspended" || phase.name === "queued" || phase.name === "stopping"
-    ? phase.reason
-    : undefined;
+function reasonOf(phase: Phase): string {
+  switch (phase.name) {
+    case "suspended":
+    case "queued":
+    case "stopping":
+      return phase.reason;
+    case "dormant":
+      return "on-demand";
+    case "starting":
+      return phase.pid === undefined ? "spawning" : "spawned";
+    case "running":
+      if (phase.reloading) return "reloading";
+      if (phase.loyal) return "loyal";
+      if (phase.accepting) return "accepting";
+      return phase.ready ? "ready" : "silent";
+    case "gone":
+      return "removed";
+  }
 }
 
-function listingOf(history: History): Listing | undefined {
-  if (history.failures === 0) return undefined;
-  const { delayMs, failures, firstFailureAt, lastFailureAt } = history;
+function listingOf(vassal: Vassal, now: Instant, policy: Policy): Listing | undefined {
+  const forgottenAt = agedAt(vassal.history, policy);
+  if (forgottenAt === undefined || now >= forgottenAt) return undefined;
+  const { delayMs, failures, firstFailureAt, lastFailureAt } = vassal.history;
   return { delayMs, failures, firstFailureAt, lastFailureAt };
 }
