@@ -8,7 +8,7 @@ export interface MonitorAddress {
   readonly text: string;
 }
 
-/** One action of a hook: `action:argument`, as `spec/vassal.md` §9 lists them. */
+/** One action of a hook: `action:argument`, as uWSGI's hooks are written. */
 export interface HookAction {
   /** `exec`, `write`, `cd`... as written. */
   readonly action: string;
@@ -33,6 +33,8 @@ export interface Settings {
   readonly maxThrottleMs: number;
   readonly blacklist: boolean;
   readonly maxStarting: number;
+  /** Up for so long without being loyal counts as healthy. */
+  readonly healthyAfterMs: number;
   readonly requiredHeartbeatMs: number;
   readonly curseToleranceMs: number;
   readonly reloadMercyMs: number;
@@ -64,6 +66,10 @@ export interface Settings {
 
   readonly startHook: string | undefined;
   readonly stopHook: string | undefined;
+  /** The Emperor's own start: as soon as options are read, before and after it drops privileges. */
+  readonly hookAsap: readonly HookAction[];
+  readonly hookAsRoot: readonly HookAction[];
+  readonly hookAsUser: readonly HookAction[];
   readonly hookEmperorStart: readonly HookAction[];
   /** `hook-`, `mount-`, `umount-`, `exec-`, in that order. */
   readonly hookAsEmperor: readonly HookAction[];
@@ -82,15 +88,36 @@ export interface Settings {
   readonly abstractSocket: boolean;
   readonly listenBacklog: number;
 
+  /** Directory the Emperor was started in (after `force-cwd`). */
+  readonly startDirectory: string;
+  /**
+   * Directory after `chdir` and `chdir2`, absolute: relative addresses of monitors and sockets are
+   * meant from there, since uWSGI changes directory before it starts the Emperor.
+   */
+  readonly workingDirectory: string;
   readonly procname: string;
+  /** Absolute paths, written before privileges are dropped. */
   readonly pidfiles: readonly string[];
+  /** Absolute paths, written afterwards. */
+  readonly pidfilesAfterDrop: readonly string[];
   readonly daemonize: string | undefined;
   readonly logto: string | undefined;
+  /** As `logto`, opened after privileges were dropped. */
+  readonly logtoAfterDrop: string | undefined;
+  readonly logLevel: "debug" | "info" | "warning" | "error";
   readonly logFormat: "text" | "json";
   readonly maxFd: number | undefined;
   readonly uid: string | undefined;
   readonly gid: string | undefined;
   readonly addGids: readonly string[];
+  /** Take over the supplementary groups of `uid`'s user. */
+  readonly initgroups: boolean;
+  /** Dropped before anything else happens. */
+  readonly immediateUid: string | undefined;
+  readonly immediateGid: string | undefined;
+  /** `cap`: capability numbers that survive the change of user. */
+  readonly ownCapabilities: readonly number[] | undefined;
+  /** As written; `workingDirectory` is what follows from it. */
   readonly chdir: string | undefined;
   readonly umask: number | undefined;
   /** `env` / `unenv`, in order. */

@@ -1,0 +1,204 @@
+/**
+ * The command line, the environment and the files they name become `Settings`, or the reasons why
+ * not. It writes nothing: what there is to say is in the result.
+ */
+import {
+  loadConfiguration,
+  nearest,
+  type ConfigEntry,
+  type ConfigResult,
+  type ConfigWarning,
+} from "@emperor/config";
+import { buildSettings } from "./build-settings.ts";
+import type { SettingsSurroundings } from "./build-vassal-start.ts";
+import { EntryReader } from "./entry-reader.ts";
+import { ignoredFamilies } from "./ignored-options.ts";
+import { emperorOptionTable } from "./option-table.ts";
+import type { Settings } from "./settings.ts";
+
+export interface SettingsRequest extends SettingsSurroundings {
+  /** Arguments after the program. */
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** For the magic variable `%V`. */
+  readonly version: string;
+}
+
+/** Something to say once the log is there. */
+export interface Remark {
+  readonly level: "info" | "warning";
+  readonly message: string;
+}
+
+/** What the command line asks for beside governing. */
+export interface Questions {
+  readonly help: boolean;
+  readonly version: boolean;
+  readonly monitorList: boolean;
+  /** `show-config`: the configuration as it was understood. */
+  readonly shownConfig: readonly string[] | undefined;
+}
+
+export type SettingsReading =
+  | {
+      readonly ok: true;
+      readonly settings: Settings;
+      readonly questions: Questions;
+      readonly remarks: readonly Remark[];
+      /** Lines for standard output (`print`). */
+      readonly output: readonly string[];
+    }
+  /** `exit` or `get` in the configuration. */
+  | { readonly ok: "exit"; readonly code: number; readonly output: readonly string[] }
+  /** Nothing may be started. Each message says what, where and why. */
+  | {
+      readonly ok: false;
+      readonly problems: readonly string[];
+      readonly output: readonly string[];
+    };
+
+/** Reads everything. Never rejects for what a user can write. */
+export async function readSettings(request: SettingsRequest): Promise<SettingsReading> {
+  const options = emperorOptionTable();
+  const loaded = await loadConfiguration({
+    argv: request.argv,
+    environment: request.environment,
+    options,
+    facts: { cwd: request.startDirectory, version: request.version },
+  });
+  const { output } = loaded;
+  if (loaded.errors.length > 0) {
+    return { ok: false, problems: loaded.errors.map((error) => error.message), output };
+  }
+  if (loaded.exit !== undefined) return { ok: "exit", code: loaded.exit.code, output };
+  const reader = new EntryReader(loaded.entries);
+  const settings = buildSettings(reader, request);
+  const questions: Questions = {
+    help: reader.flag("help"),
+    version: reader.flag("version"),
+    monitorList: reader.flag("imperial-monitor-list"),
+    shownConfig: reader.flag("show-config") ? shownConfig(loaded.entries) : undefined,
+  };
+  const problems = [...reader.errors.map((error) => error.message), ...refused(loaded.entries)];
+  if (problems.length > 0 && !questions.help && !questions.version) {
+    return { ok: false, problems, output };
+  }
+  const remarks = [
+    ...slips(loaded.warnings),
+    ...ignored(loaded.entries),
+    ...requestLogFormat(reader),
+    ...doubtful(settings),
+  ];
+  return { ok: true, settings, questions, remarks, output };
+}
+
+/** Options that would mean something if they were ignored. */
+function refused(entries: readonly ConfigEntry[]): readonly string[] {
+  const reader = new EntryReader([]);
+  for (const entry of entries) {
+    const { option } = entry;
+    if (option?.status !== "later" || entry.placeholder === true) continue;
+    if (entry.option?.argument === "none" && isOff(entry.value)) continue;
+    reader.reject(entry, `is not available in this version: ${option.reason ?? "it is planned"}`);
+  }
+  return reader.errors.map((error) => error.message);
+}
+
+function isOff(value: string | undefined): boolean {
+  return value !== undefined && /^(?:false|off|no|0)$/i.test(value);
+}
+
+/**
+ * A key of a file that is no option is a placeholder and nothing to speak of, unless it looks like a
+ * slip of the pen: another spelling of an option, or a word that only options begin with.
+ */
+function slips(warnings: readonly ConfigWarning[]): readonly Remark[] {
+  const remarks: Remark[] = [];
+  for (const warning of warnings) {
+    if (warning.code !== "unknown-key") {
+      remarks.push({ level: "warning", message: `[emperor] ${warning.message}` });
+      continue;
+    }
+    const key = warning.key ?? "";
+    const spelling = key.toLowerCase().replaceAll("_", "-");
+    if (
+      /^(?:emperor|vassals?)[-_]/i.test(key) ||
+      (spelling !== key && spelling === warning.suggestion)
+    ) {
+      remarks.push({ level: "warning", message: `[emperor] ${warning.message}` });
+    }
+  }
+  return remarks;
+}
+
+/** One line per family of options without effect here. */
+function ignored(entries: readonly ConfigEntry[]): readonly Remark[] {
+  const namesByFamily = new Map<string, Set<string>>();
+  for (const entry of entries) {
+    if (entry.option?.status !== "ignored" || entry.placeholder === true) continue;
+    // UWSGI_VASSAL_X in the environment is meant for the vassals, whatever else it spells.
+    if (entry.origin.kind === "environment" && entry.key.startsWith("vassal-")) continue;
+    const names = namesByFamily.get(entry.option.group) ?? new Set();
+    names.add(entry.key);
+    namesByFamily.set(entry.option.group, names);
+  }
+  const remarks: Remark[] = [];
+  for (const { title, reason, loses } of namesByFamily.size === 0 ? [] : ignoredFamilies()) {
+    const names = namesByFamily.get(title);
+    if (names === undefined) continue;
+    const list = [...names].join(", ");
+    remarks.push({
+      level: loses ? "warning" : "info",
+      message: `[emperor] ${names.size === 1 ? "option" : "options"} without effect here: ${list} (${reason})`,
+    });
+  }
+  return remarks;
+}
+
+function requestLogFormat(reader: EntryReader): readonly Remark[] {
+  const value = reader.last("log-format")?.value;
+  if (value === undefined || value === "text" || value === "json") return [];
+  const meant = nearest(value, ["text", "json"]);
+  const hint =
+    meant === undefined
+      ? "it looks like a format of request lines, and the Emperor serves no requests"
+      : `did you mean ${meant}?`;
+  return [
+    {
+      level: "warning",
+      message: `[emperor] log-format is "text" or "json" here; the value "${value}" is ignored (${hint})`,
+    },
+  ];
+}
+
+/** Combinations that work, but hardly as they were meant. */
+function doubtful(settings: Settings): readonly Remark[] {
+  const remarks: Remark[] = [];
+  const keepsIds =
+    settings.ownCapabilities !== undefined &&
+    [6, 7].every((id) => settings.ownCapabilities?.includes(id) === true);
+  const dropped = settings.uid ?? settings.immediateUid;
+  if (
+    settings.tyrant &&
+    dropped !== undefined &&
+    dropped !== "root" &&
+    dropped !== "0" &&
+    !keepsIds
+  ) {
+    remarks.push({
+      level: "warning",
+      message: `[emperor] emperor-tyrant with uid = ${dropped}: without "cap = setgid,setuid" the Emperor cannot start vassals as other users`,
+    });
+  }
+  return remarks;
+}
+
+/** The lines of `show-config`: every pair in order, as uWSGI prints them. */
+function shownConfig(entries: ConfigResult["entries"]): readonly string[] {
+  return [
+    ";uWSGI instance configuration",
+    "[uwsgi]",
+    ...entries.map((entry) => `${entry.key} = ${entry.value ?? "true"}`),
+    ";end of configuration",
+  ];
+}
