@@ -123,7 +123,9 @@ export class Steps {
     // In CI every privilege is there, so a skip there is a hole in the net.
     const skipsFail = process.env["REQUIRE_PRIVILEGED"] === "1";
     const sum = { passed: 0, failed: 0, skipped: 0 };
-    console.log(`\n=== summary, ${((performance.now() - this.#startedAt) / 1000).toFixed(0)} s ===`);
+    console.log(
+      `\n=== summary, ${((performance.now() - this.#startedAt) / 1000).toFixed(0)} s ===`,
+    );
     for (const result of this.#results) {
       for (const key of Object.keys(sum)) sum[key] += result[key];
       const mark = result.failed > 0 ? "FAIL" : "ok  ";
