@@ -1,0 +1,129 @@
+/**
+ * Runs the administrator's commands in the Emperor, none of them in the way of the event loop: a few
+ * at a time, each with a limit. Owns that limit; it must not know what a command is for.
+ */
+import { constants } from "node:os";
+
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+  /** Complete environment. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+}
+
+/** How a command ended. `status` is what a shell would show: an exit status, or 128 + signal. */
+export interface CommandResult {
+  readonly status: number;
+  /** What went wrong, for a message; undefined when the status is 0. */
+  readonly problem: string | undefined;
+}
+
+export type RunCommand = (command: Command) => Promise<CommandResult>;
+
+const NOT_STARTED = 127;
+
+function signalNumber(name: string): number {
+  return Object.entries(constants.signals).find(([known]) => known === name)?.[1] ?? 0;
+}
+
+/**
+ * Runs one command to its end, or to the end of its time: then its whole process group is killed.
+ *
+ * Its output goes to the Emperor's own descriptors 1 and 2, never through the heap; so a command that
+ * leaves something running in the background does not hold anybody up either.
+ */
+export async function runCommand(command: Command, timeoutMs: number): Promise<CommandResult> {
+  // Loaded when the first hook runs: an Emperor without hooks does not pay for it.
+  const { execa } = await import("execa");
+  const child = execa(command.file, command.args, {
+    env: command.env,
+    extendEnv: false,
+    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+    reject: false,
+    buffer: false,
+    // Its own session, so that the limit ends everything it started.
+    detached: true,
+  });
+  let timedOut = false;
+  const timer =
+    timeoutMs > 0 && Number.isFinite(timeoutMs)
+      ? setTimeout(() => {
+          timedOut = true;
+          // A child that libuv reaped has one of the two set: its pid may be another's by now.
+          if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null)
+            return;
+          killGroup(child.pid);
+        }, timeoutMs)
+      : undefined;
+  const result = await child;
+  clearTimeout(timer);
+  if (timedOut) {
+    return { status: 128 + 9, problem: `it took longer than ${timeoutMs} ms and was killed` };
+  }
+  if (result.signal !== undefined) {
+    return {
+      status: 128 + signalNumber(result.signal),
+      problem: `it was ended by ${result.signal}`,
+    };
+  }
+  if (result.exitCode === undefined) {
+    return {
+      status: NOT_STARTED,
+      problem: `it could not be started (${result.code ?? "unknown reason"})`,
+    };
+  }
+  const status = result.exitCode;
+  return { status, problem: status === 0 ? undefined : `it ended with status ${status}` };
+}
+
+function killGroup(pid: number): void {
+  if (pid <= 1) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Gone in this very moment: that is what was wanted.
+  }
+}
+
+/** Lets at most `limit` jobs run at one time, in the order of their arrival. */
+export class Lanes {
+  readonly #limit: number;
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+  #idle: (() => void)[] = [];
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Jobs that run or wait. */
+  get size(): number {
+    return this.#running + this.#waiting.length;
+  }
+
+  async run<Result>(job: () => Promise<Result>): Promise<Result> {
+    if (this.#running >= this.#limit)
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#running += 1;
+    try {
+      return await job();
+    } finally {
+      // The lane is handed over, not freed and taken: nobody can slip in between.
+      const next = this.#waiting.shift();
+      if (next !== undefined) next();
+      else {
+        this.#running -= 1;
+        if (this.#running === 0) this.#idle.splice(0).forEach((resolve) => resolve());
+      }
+    }
+  }
+
+  /** Resolves when nothing runs or waits. */
+  async untilIdle(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Performs the hooks that run in the Emperor: at its start, around the start of a vassal, after its
+ * death. Commands run beside the event loop; everything else that may block is done by a short-lived
+ * child that shares the Emperor's namespaces. It must not know the life-cycle.
+ */
+import type { SetupAction } from "@emperor/linux";
+import type { VassalSpec } from "@emperor/monitors";
+import { ENVIRONMENT } from "@emperor/protocol";
+import type { Logger } from "../log/logger.ts";
+import { quoteName } from "../log/quoting.ts";
+import { Lanes, type RunCommand } from "./command-runner.ts";
+import type { Variables } from "./environment.ts";
+import type { ParsedAction } from "./hook-actions.ts";
+import type { HookSet } from "./hook-set.ts";
+import type { LifeHook } from "./start-hook.ts";
+
+export interface HookWorld {
+  readonly run: RunCommand;
+  /** Performs one action in a child of the Emperor. Resolves to what went wrong. */
+  readonly perform: (action: SetupAction) => Promise<string | undefined>;
+  readonly environment: () => Variables;
+  /** `cd` and `putenv` change the Emperor itself. Throws what the system says. */
+  readonly changeDirectory: (path: string) => void;
+  readonly setVariable: (name: string, value: string) => void;
+  /** `exit`: the administrator asked for the Emperor's end. */
+  readonly exit: (code: number) => void;
+}
+
+type HookSpec = Pick<VassalSpec, "name" | "cwd" | "uid" | "gid">;
+
+/** Chains that run at one time: enough to hide a slow command, too few to fill the machine. */
+const CONCURRENT_CHAINS = 16;
+
+export class EmperorHooks {
+  readonly #hooks: HookSet;
+  readonly #world: HookWorld;
+  readonly #logger: Logger;
+  readonly #lanes = new Lanes(CONCURRENT_CHAINS);
+
+  constructor(hooks: HookSet, world: HookWorld, logger: Logger) {
+    this.#hooks = hooks;
+    this.#world = world;
+    this.#logger = logger;
+  }
+
+  get hasBeforeVassal(): boolean {
+    return this.#hooks.beforeVassal.length > 0;
+  }
+
+  /** Hooks that run or wait for a lane. */
+  get pending(): number {
+    return this.#lanes.size;
+  }
+
+  /** Resolves when no hook runs or waits any more. */
+  async idle(): Promise<void> {
+    await this.#lanes.untilIdle();
+  }
+
+  /** `hook-emperor-start`, in order, up to the first that fails. Resolves to what went wrong. */
+  async emperorStart(): Promise<string | undefined> {
+    return this.#lanes.run(() => this.#chain(this.#hooks.emperorStart, "emperor-start", {}, true));
+  }
+
+  /** `hook-as-emperor-before-vassal`. Resolves to what keeps the vassal from being started. */
+  async beforeVassal(spec: HookSpec): Promise<string | undefined> {
+    const variables = vassalVariables(spec, undefined);
+    return this.#lanes.run(() =>
+      this.#chain(this.#hooks.beforeVassal, "as-emperor-before-vassal", variables, true),
+    );
+  }
+
+  /** `hook-`, `mount-`, `umount-`, `exec-as-emperor`, after a successful start. Failures are logged. */
+  afterSpawn(spec: HookSpec, pid: number): void {
+    if (this.#hooks.asEmperor.length === 0) return;
+    const variables = vassalVariables(spec, pid);
+    void this.#lanes.run(() => this.#chain(this.#hooks.asEmperor, "as-emperor", variables, false));
+  }
+
+  /**
+   * `vassals-stop-hook NAME`, after the death of a vassal's process. uWSGI stands still until it is
+   * over; here nobody waits but the end of the Emperor, which lets it finish.
+   */
+  vassalEnded(spec: Pick<VassalSpec, "name" | "cwd">): void {
+    const hook = this.#hooks.stopHook;
+    if (hook !== undefined) void this.#lanes.run(() => this.#stopHook(hook, spec));
+  }
+
+  async #stopHook(hook: LifeHook, spec: Pick<VassalSpec, "name" | "cwd">): Promise<void> {
+    const [file = hook.text, ...args] = hook.argv;
+    const name = quoteName(spec.name);
+    this.#logger.info(`[emperor] running vassal stop-hook: ${hook.text} ${name}`);
+    const result = await this.#world.run({
+      file,
+      args: [...args, spec.name],
+      env: { ...this.#world.environment(), [ENVIRONMENT.vassalsDir]: spec.cwd },
+    });
+    const level = result.status === 0 ? "info" : "warning";
+    const why = result.problem === undefined ? "" : ` (${result.problem})`;
+    this.#logger[level](`[emperor] ${name} stop-hook returned ${result.status}${why}`);
+  }
+
+  /** One list of actions. `fatal`: the first failure ends it. Resolves to that failure. */
+  async #chain(
+    actions: readonly ParsedAction[],
+    phase: string,
+    variables: Variables,
+    fatal: boolean,
+  ): Promise<string | undefined> {
+    for (const action of actions) {
+      this.#logger.info(`running "${action.label}" (${phase})...`);
+      const problem = await this.#perform(action, variables);
+      if (problem === undefined) continue;
+      const text = `${action.origin}: "${action.label}" (${phase}) failed: ${problem}`;
+      if (fatal) return text;
+      this.#logger.error(`[emperor] ${text}; the vassal runs nevertheless`);
+    }
+    return undefined;
+  }
+
+  async #perform({ deed }: ParsedAction, variables: Variables): Promise<string | undefined> {
+    switch (deed.kind) {
+      case "log":
+        this.#logger.info(deed.text);
+        return undefined;
+      case "command": {
+        const result = await this.#world.run({
+          file: this.#hooks.shell,
+          args: ["-c", deed.line],
+          env: { ...this.#world.environment(), ...variables },
+        });
+        return deed.tolerant ? undefined : result.problem;
+      }
+      case "setup":
+        return this.#setup(deed.setup);
+    }
+  }
+
+  async #setup(action: SetupAction): Promise<string | undefined> {
+    try {
+      switch (action.kind) {
+        case "chdir":
+          this.#world.changeDirectory(action.path);
+          return undefined;
+        case "putenv": {
+          const [name, value] = splitAssignment(action.assignment);
+          this.#world.setVariable(name, value);
+          return undefined;
+        }
+        case "exit":
+          this.#world.exit(action.code);
+          return undefined;
+        default:
+          return await this.#world.perform(action);
+      }
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+}
+
+function splitAssignment(assignment: string): [name: string, value: string] {
+  const equals = assignment.indexOf("=");
+  return [assignment.slice(0, equals), assignment.slice(equals + 1)];
+}
+
+/** What uWSGI's exec-as-emperor tells its commands; ids are those of the config's owner. */
+function vassalVariables(spec: HookSpec, pid: number | undefined): Variables {
+  return {
+    [ENVIRONMENT.vassalConfig]: spec.name,
+    ...(pid === undefined ? {} : { [ENVIRONMENT.vassalPid]: String(pid) }),
+    [ENVIRONMENT.vassalUid]: String(spec.uid ?? 0),
+    [ENVIRONMENT.vassalGid]: String(spec.gid ?? 0),
+  };
+}

@@ -1,0 +1,368 @@
+/**
+ * The hands on a real machine: starts processes, hears their channels, signals and reaps them. Does
+ * what the court orders and tells it what happened; it must not know why, nor any phase of a vassal.
+ */
+import type { SpawnFailure, Watcher, WatchEvent } from "@emperor/linux";
+import type { VassalSpec } from "@emperor/monitors";
+import {
+  encodeConfigFrame,
+  encodeEmperorMessage,
+  type EmperorMessageName,
+} from "@emperor/protocol";
+import type { Hands, HandsListener, ProcessHandle } from "../court/hands.ts";
+import type { Logger } from "../log/logger.ts";
+import { quoteName } from "../log/quoting.ts";
+import { Alarm } from "./alarm.ts";
+import type { ProcessTree } from "./cgroup.ts";
+import { continuePacket, writePacket, type PipeState } from "./config-pipe.ts";
+import type { EmperorHooks } from "./emperor-hooks.ts";
+import { BYTES_PER_REPORT, countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
+import type { HelperChildren } from "./helper-children.ts";
+import type { HookSet } from "./hook-set.ts";
+import { errorCode, failureReport, launch } from "./launch.ts";
+import type { Machine } from "./machine.ts";
+import type { Plan, Planner } from "./plan.ts";
+import { NONE, ProcessRecord, ProcessTable, readToken, tokenOf, WATCH } from "./process-table.ts";
+import { describeChoice } from "./programs.ts";
+
+/** Most bytes taken from the channel of a dead process: what it said last still counts. */
+const LAST_WORDS_BYTES = 4096;
+
+const MESSAGE_BYTES: Readonly<Record<EmperorMessageName, Uint8Array>> = {
+  stop: Uint8Array.of(encodeEmperorMessage("stop")),
+  reload: Uint8Array.of(encodeEmperorMessage("reload")),
+  "graceful-stop": Uint8Array.of(encodeEmperorMessage("graceful-stop")),
+};
+
+/** What the hands are made of; `createHands` puts it together. */
+export interface HandsParts {
+  readonly machine: Machine;
+  readonly listener: HandsListener;
+  readonly logger: Logger;
+  readonly planner: Planner;
+  readonly hooks: HookSet;
+  readonly emperorHooks: EmperorHooks;
+  readonly helpers: HelperChildren;
+  readonly tree: ProcessTree;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+export class MachineHands implements Hands {
+  readonly #parts: HandsParts;
+  readonly #machine: Machine;
+  readonly #listener: HandsListener;
+  readonly #table = new ProcessTable();
+  readonly #alarm: Alarm;
+  readonly watcher: Watcher;
+  /** Channels that are not listened to for a moment, and pipes with an unfinished packet. */
+  readonly #paused = new Set<ProcessRecord>();
+  readonly #blocked = new Set<ProcessRecord>();
+  /** Children whose end the watcher cannot tell. */
+  readonly #unreaped = new Set<ProcessRecord>();
+  #ticker: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(parts: HandsParts) {
+    this.#parts = parts;
+    this.#machine = parts.machine;
+    this.#listener = parts.listener;
+    this.#alarm = new Alarm(parts.now, () => parts.listener.onAlarm());
+    this.watcher = parts.machine.watch((events) => this.#onEvents(events), BYTES_PER_REPORT);
+  }
+
+  get emperorHooks(): EmperorHooks {
+    return this.#parts.emperorHooks;
+  }
+
+  /** Children that exist: vassals that were not reaped yet, and helpers. */
+  get processesAlive(): number {
+    return this.#table.alive + this.#parts.helpers.size;
+  }
+
+  now(): number {
+    return this.#parts.now();
+  }
+
+  wallNow(): number {
+    return Date.now();
+  }
+
+  setAlarm(at: number | undefined): void {
+    if (!this.#closed) this.#alarm.set(at);
+  }
+
+  spawn(handle: ProcessHandle, spec: VassalSpec, extras: { readonly zergNumber?: number }): void {
+    const answer = this.#parts.planner.plan(spec, extras.zergNumber);
+    if (!answer.ok)
+      return this.#listener.onSpawnFailed(handle, { cause: "exile", detail: answer.detail });
+    const record = new ProcessRecord(handle, spec);
+    if (!this.#parts.emperorHooks.hasBeforeVassal) return this.#start(record, answer.plan);
+    this.#table.add(record);
+    void this.#startAfterHooks(record, answer.plan);
+  }
+
+  async #startAfterHooks(record: ProcessRecord, plan: Plan): Promise<void> {
+    const problem = await this.#parts.emperorHooks.beforeVassal(record.spec);
+    this.#table.delete(record.handle);
+    // Released meanwhile: nobody waits for an answer.
+    if (record.abandoned || this.#closed) return;
+    if (problem === undefined) this.#start(record, plan);
+    else this.#listener.onSpawnFailed(record.handle, { cause: "vassal", detail: problem });
+  }
+
+  #start(record: ProcessRecord, plan: Plan): void {
+    const { handle, spec } = record;
+    const frame =
+      plan.piped && spec.config !== undefined ? encodeConfigFrame(spec.config) : undefined;
+    if (frame !== undefined && !frame.ok) {
+      const detail =
+        frame.reason === "empty"
+          ? "its config is empty"
+          : `its config is longer than ${frame.limitBytes} bytes`;
+      return this.#listener.onSpawnFailed(handle, {
+        cause: "exile",
+        detail: `${detail}, which no config pipe can carry`,
+      });
+    }
+    for (const text of this.#parts.hooks.vassalTexts) this.#parts.logger.info(text);
+    if (this.#parts.hooks.startHook !== undefined) {
+      this.#parts.logger.info(
+        `[emperor] running vassal start-hook: ${this.#parts.hooks.startHook.text} ${quoteName(spec.name)}`,
+      );
+    }
+    const outcome = launch(this.#machine, this.#parts.planner, plan, this.#parts.hooks, record);
+    if (typeof outcome !== "number") return this.#listener.onSpawnFailed(handle, outcome);
+    this.#table.add(record);
+    if (!this.#watch(record)) return;
+    if (record.statusFd === NONE) this.#sayChoice(record, outcome);
+    // The first packet comes unasked; later ones are answers to `config-wanted`.
+    if (frame !== undefined) this.#note(record, writePacket(this.#machine, record, frame.bytes));
+    this.#listener.onSpawned(handle, record.pid);
+    this.#parts.emperorHooks.afterSpawn(spec, record.pid);
+  }
+
+  /** A child that nobody would hear of is ended at once; it is reaped by asking. */
+  #watch(record: ProcessRecord): boolean {
+    const { handle } = record;
+    try {
+      this.watcher.addProcess(record.pidfd, tokenOf(handle, WATCH.process));
+      this.watcher.addChannel(record.channelFd, tokenOf(handle, WATCH.channel));
+      if (record.statusFd !== NONE)
+        this.watcher.addStatus(record.statusFd, tokenOf(handle, WATCH.status));
+      return true;
+    } catch (error) {
+      this.kill(handle, "SIGKILL", "tree");
+      record.abandoned = true;
+      this.#askAgain(record);
+      const detail = `its process cannot be watched: ${errorCode(error)}`;
+      this.#listener.onSpawnFailed(handle, { cause: "system", detail });
+      return false;
+    }
+  }
+
+  send(handle: ProcessHandle, message: EmperorMessageName): boolean {
+    const record = this.#table.get(handle);
+    if (record === undefined || record.channelFd === NONE) return false;
+    return this.#machine.write(record.channelFd, MESSAGE_BYTES[message]) === 1;
+  }
+
+  sendConfig(handle: ProcessHandle, config: Uint8Array): void {
+    const record = this.#table.get(handle);
+    if (record === undefined || record.configFd === NONE) return;
+    const frame = encodeConfigFrame(config);
+    if (!frame.ok) {
+      const name = quoteName(record.spec.name);
+      const reason = frame.reason === "empty" ? "empty" : `longer than ${frame.limitBytes} bytes`;
+      this.#parts.logger.error(
+        `[emperor] the config of vassal ${name} is ${reason}: not sent, its reload will fail`,
+      );
+      return;
+    }
+    this.#note(record, writePacket(this.#machine, record, frame.bytes));
+  }
+
+  kill(handle: ProcessHandle, signal: "SIGTERM" | "SIGKILL", scope: "process" | "tree"): void {
+    const record = this.#table.get(handle);
+    if (record === undefined || record.stage !== "alive") return;
+    if (scope === "tree") this.#parts.tree.signal(record.pid, signal);
+    const problem = this.#machine.signal(record.pidfd, signal);
+    if (problem === undefined || problem === "ESRCH") return;
+    const name = quoteName(record.spec.name);
+    this.#parts.logger.error(
+      `[emperor] ${signal} to vassal ${name} (pid: ${record.pid}) failed: ${problem}`,
+    );
+  }
+
+  release(handle: ProcessHandle): void {
+    const record = this.#table.get(handle);
+    if (record === undefined) return;
+    record.abandoned = true;
+    if (record.stage === "preparing") return;
+    // One that still lives is ended and kept until it is reaped: no child is ever forgotten.
+    if (record.stage === "alive") return this.kill(handle, "SIGKILL", "tree");
+    this.#drop(record);
+  }
+
+  /** Stops hearing and timing, waits for hooks that still run, gives every descriptor back. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#alarm.set(undefined);
+    await this.#parts.emperorHooks.idle();
+    clearTimeout(this.#ticker);
+    for (const record of this.#table.values()) this.#drop(record);
+    this.watcher.close();
+  }
+
+  /**
+   * One batch. What a process said comes before its end, also where the watcher saw the end first:
+   * its last byte may decide whether its death is held against it.
+   */
+  #onEvents(events: readonly WatchEvent[]): void {
+    for (const event of events) if (event.kind !== "exit") this.#onEvent(event);
+    for (const event of events) if (event.kind === "exit") this.#onEvent(event);
+  }
+
+  #onEvent(event: WatchEvent): void {
+    const { number, kind } = readToken(event.token);
+    switch (event.kind) {
+      case "channel":
+        return this.#onChannel(number, event.bytes, event.eof);
+      case "status":
+        if (kind === WATCH.helperStatus) this.#parts.helpers.onStatus(number, event.failure);
+        else this.#onStatus(number, event.program, event.failure);
+        return;
+      case "exit":
+        if (kind === WATCH.helper) this.#parts.helpers.onExit(number);
+        else this.#onExit(number);
+        return;
+      case "listen":
+      case "readable":
+        // Nothing of the kind is watched here.
+        return;
+    }
+  }
+
+  #onChannel(handle: ProcessHandle, bytes: Uint8Array, eof: boolean): void {
+    const record = this.#table.get(handle);
+    if (record === undefined || record.abandoned) return;
+    const answer = bytes.length === 0 ? "calm" : countBytes(record, bytes.length, this.now());
+    if (answer === "flood-begins") {
+      this.#parts.logger.warning(
+        `[emperor] vassal ${quoteName(record.spec.name)} (pid: ${record.pid}) floods its channel, more than ${FLOOD_BYTES} bytes in a second: heard every ${FLOOD_PAUSE_MS} ms until it calms down`,
+      );
+    }
+    if (bytes.length > 0) this.#listener.onBytes(handle, bytes);
+    if (eof) {
+      this.watcher.remove(tokenOf(handle, WATCH.channel));
+      // The court may have released the process in answer to the bytes.
+      if (!record.abandoned) this.#listener.onChannelClosed(handle);
+    } else if (answer === "calm") this.watcher.rearm(tokenOf(handle, WATCH.channel));
+    else {
+      this.#paused.add(record);
+      this.#tickLater();
+    }
+  }
+
+  #onStatus(handle: ProcessHandle, program: number, failure: SpawnFailure | undefined): void {
+    const record = this.#table.get(handle);
+    if (record === undefined || record.statusFd === NONE) return;
+    this.watcher.remove(tokenOf(handle, WATCH.status));
+    this.#machine.close(record.statusFd);
+    record.statusFd = NONE;
+    record.failure = failure;
+    if (failure === undefined) this.#sayChoice(record, program);
+    if (record.stage === "ended") this.#settle(record);
+  }
+
+  #onExit(handle: ProcessHandle): void {
+    const record = this.#table.get(handle);
+    if (record === undefined || record.stage !== "alive") return;
+    // The leader is a zombie now: its pid, and so the group's number, is still its own. After the
+    // reaping it could be anybody's.
+    this.#parts.tree.signal(record.pid, "SIGKILL");
+    this.#lastWords(record);
+    const status = this.#machine.reap(record.pidfd);
+    if (status === undefined) return this.#askAgain(record);
+    this.#unreaped.delete(record);
+    this.watcher.remove(tokenOf(handle, WATCH.process));
+    record.stage = "ended";
+    record.exit = { code: status.code, signal: status.signal };
+    // In `copied` mode the end may be seen before the outcome of the start, which says what it means.
+    if (record.statusFd === NONE || record.abandoned) this.#settle(record);
+  }
+
+  /** The process is reaped and its start is understood: tells the court which of the two it was. */
+  #settle(record: ProcessRecord): void {
+    const { handle, failure, plan, exit } = record;
+    if (record.abandoned || exit === undefined) return this.#drop(record);
+    if (failure !== undefined && plan !== undefined) {
+      this.#drop(record);
+      return this.#listener.onSpawnFailed(handle, failureReport(plan, this.#parts.hooks, failure));
+    }
+    this.#listener.onExited(handle, exit);
+  }
+
+  /** Bytes that the dead process had written and nobody had read. */
+  #lastWords(record: ProcessRecord): void {
+    if (record.abandoned || record.channelFd === NONE) return;
+    this.watcher.remove(tokenOf(record.handle, WATCH.channel));
+    this.#paused.delete(record);
+    const bytes = this.#machine.read(record.channelFd, LAST_WORDS_BYTES);
+    if (bytes.length > 0) this.#listener.onBytes(record.handle, bytes);
+  }
+
+  #sayChoice(record: ProcessRecord, program: number): void {
+    const { plan } = record;
+    record.plan = undefined;
+    if (plan === undefined || plan.programs.choices.length === 1) return;
+    for (const line of describeChoice(plan.programs, program)) this.#parts.logger.info(line);
+  }
+
+  #note(record: ProcessRecord, state: PipeState): void {
+    if (state === "blocked") {
+      this.#blocked.add(record);
+      this.#tickLater();
+    } else this.#blocked.delete(record);
+  }
+
+  #askAgain(record: ProcessRecord): void {
+    this.#unreaped.add(record);
+    this.#tickLater();
+  }
+
+  #tickLater(): void {
+    this.#ticker ??= setTimeout(this.#tick, FLOOD_PAUSE_MS);
+  }
+
+  readonly #tick = (): void => {
+    this.#ticker = undefined;
+    const paused = [...this.#paused];
+    this.#paused.clear();
+    for (const record of paused) this.watcher.rearm(tokenOf(record.handle, WATCH.channel));
+    for (const record of this.#unreaped) this.#onExit(record.handle);
+    for (const record of this.#blocked) this.#note(record, continuePacket(this.#machine, record));
+  };
+
+  /** Gives everything back. The watcher forgets a descriptor before it is closed, never after. */
+  #drop(record: ProcessRecord): void {
+    const { handle } = record;
+    this.#table.delete(handle);
+    this.#paused.delete(record);
+    this.#blocked.delete(record);
+    record.unsent = undefined;
+    for (const [kind, field] of [
+      [WATCH.process, "pidfd"],
+      [WATCH.channel, "channelFd"],
+      [WATCH.status, "statusFd"],
+    ] as const) {
+      if (record[field] === NONE) continue;
+      this.watcher.remove(tokenOf(handle, kind));
+      this.#machine.close(record[field]);
+      record[field] = NONE;
+    }
+    if (record.configFd !== NONE) this.#machine.close(record.configFd);
+    record.configFd = NONE;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * All hooks of one Emperor, read once. Owns which option is fatal where; it must not perform any.
+ */
+import type { SetupAction } from "@emperor/linux";
+import type { Settings } from "../options/settings.ts";
+import { asSetupAction, parseHookActions, type ParsedAction } from "./hook-actions.ts";
+import { isExecutable } from "./program-path.ts";
+import { parseLifeHook, type LifeHook } from "./start-hook.ts";
+
+export type HookSettings = Pick<
+  Settings,
+  | "startHook"
+  | "stopHook"
+  | "hookEmperorStart"
+  | "hookAsEmperor"
+  | "hookAsEmperorBeforeVassal"
+  | "hookAsVassal"
+  | "hookAsVassalBeforeDrop"
+  | "shells"
+>;
+
+/** A list of steps of the child and, index by index, what they were called. */
+export interface ChildSteps {
+  readonly actions: readonly SetupAction[];
+  readonly sources: readonly ParsedAction[];
+}
+
+export interface HookSet {
+  readonly shell: string;
+  readonly startHook: LifeHook | undefined;
+  readonly stopHook: LifeHook | undefined;
+  readonly emperorStart: readonly ParsedAction[];
+  readonly asEmperor: readonly ParsedAction[];
+  readonly beforeVassal: readonly ParsedAction[];
+  readonly asVassal: ChildSteps;
+  readonly beforeDrop: ChildSteps;
+  /** Texts of `print` and `log` among the vassal's hooks: the same for all, said by the Emperor. */
+  readonly vassalTexts: readonly string[];
+}
+
+export type HookReading =
+  | { readonly ok: true; readonly hooks: HookSet }
+  /** Full sentences: option, place, what is wrong. */
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+function childSteps(actions: readonly ParsedAction[], shell: string): ChildSteps {
+  const steps: SetupAction[] = [];
+  const sources: ParsedAction[] = [];
+  for (const action of actions) {
+    const step = asSetupAction(action, shell);
+    if (step === undefined) continue;
+    steps.push(step);
+    sources.push(action);
+  }
+  return { actions: steps, sources };
+}
+
+/** Reads every hook. `path`: PATH for hooks given as a bare program name. */
+export function readHooks(settings: HookSettings, path: string | undefined): HookReading {
+  const problems: string[] = [];
+  const list = (hooks: Settings["hookAsVassal"]): readonly ParsedAction[] => {
+    const parsed = parseHookActions(hooks);
+    if (parsed.ok) return parsed.actions;
+    problems.push(...parsed.problems);
+    return [];
+  };
+  const life = (option: string, text: string | undefined): LifeHook | undefined => {
+    if (text === undefined) return undefined;
+    const parsed = parseLifeHook(text, path);
+    if (!("problem" in parsed)) return parsed;
+    problems.push(`${option}: "${text}" cannot be read: ${parsed.problem}`);
+    return undefined;
+  };
+  const shell = settings.shells.find(isExecutable) ?? "/bin/sh";
+  const asVassal = list(settings.hookAsVassal);
+  const beforeDrop = list(settings.hookAsVassalBeforeDrop);
+  const hooks: HookSet = {
+    shell,
+    startHook: life("vassals-start-hook", settings.startHook),
+    stopHook: life("vassals-stop-hook", settings.stopHook),
+    emperorStart: list(settings.hookEmperorStart),
+    asEmperor: list(settings.hookAsEmperor),
+    beforeVassal: list(settings.hookAsEmperorBeforeVassal),
+    asVassal: childSteps(asVassal, shell),
+    beforeDrop: childSteps(beforeDrop, shell),
+    vassalTexts: [...beforeDrop, ...asVassal].flatMap(({ deed }) =>
+      deed.kind === "log" ? [deed.text] : [],
+    ),
+  };
+  return problems.length > 0 ? { ok: false, problems } : { ok: true, hooks };
+}

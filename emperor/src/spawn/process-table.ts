@@ -1,0 +1,97 @@
+/**
+ * What the hands remember of each process: descriptors, pid, what is still expected of it. Plain
+ * records and the numbers by which the watcher knows them; it must not know what happens to them.
+ */
+import type { SpawnFailure } from "@emperor/linux";
+import type { VassalSpec } from "@emperor/monitors";
+import type { ProcessHandle, ReapedProcess } from "../court/hands.ts";
+import type { Plan } from "./plan.ts";
+
+/** What a token of the watcher stands for. */
+export const WATCH = { process: 0, channel: 1, status: 2, helper: 3, helperStatus: 4 } as const;
+export type WatchKind = (typeof WATCH)[keyof typeof WATCH];
+
+/** Tokens are `number * KINDS + kind`, so that a number never used again gives tokens never used again. */
+const KINDS = 8;
+
+export function tokenOf(number: number, kind: WatchKind): number {
+  return number * KINDS + kind;
+}
+
+/** The number (a handle, or a helper's) and the kind (see `WATCH`) in a token. */
+export function readToken(token: number): { readonly number: number; readonly kind: number } {
+  return { number: Math.floor(token / KINDS), kind: token % KINDS };
+}
+
+/** No descriptor. */
+export const NONE = -1;
+
+export type ProcessStage =
+  /** `hook-as-emperor-before-vassal` runs: there is no process yet. */
+  | "preparing"
+  /** A child that is not reaped. Only these are ever signalled. */
+  | "alive"
+  /** Reaped; its last hook may still run. */
+  | "ended";
+
+/** One process of a vassal, from the order to start it until everything of it is given back. */
+export class ProcessRecord {
+  readonly handle: ProcessHandle;
+  readonly spec: VassalSpec;
+  stage: ProcessStage = "preparing";
+  pid = NONE;
+  pidfd = NONE;
+  channelFd = NONE;
+  configFd = NONE;
+  /** Open while the outcome of a `copied` start is not known. */
+  statusFd = NONE;
+  /** Kept until the outcome of the start is known. */
+  plan: Plan | undefined;
+  failure: SpawnFailure | undefined;
+  /** Set when it was reaped before the outcome of its start was known. */
+  exit: ReapedProcess | undefined;
+  /** The court wants no more news of it (released, or never told of it). */
+  abandoned = false;
+  /** Rest of a config packet that did not fit into the pipe. */
+  unsent: Uint8Array | undefined;
+  /** Start of the present second of flood control, ms, and bytes heard in it. */
+  windowAt = 0;
+  windowBytes = 0;
+  flooding = false;
+
+  constructor(handle: ProcessHandle, spec: VassalSpec) {
+    this.handle = handle;
+    this.spec = spec;
+  }
+}
+
+export class ProcessTable {
+  readonly #records = new Map<ProcessHandle, ProcessRecord>();
+
+  get(handle: ProcessHandle): ProcessRecord | undefined {
+    return this.#records.get(handle);
+  }
+
+  add(record: ProcessRecord): void {
+    this.#records.set(record.handle, record);
+  }
+
+  delete(handle: ProcessHandle): void {
+    this.#records.delete(handle);
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  /** Children that exist: running, or ended and not reaped. */
+  get alive(): number {
+    let count = 0;
+    for (const record of this.#records.values()) if (record.stage === "alive") count += 1;
+    return count;
+  }
+
+  values(): IterableIterator<ProcessRecord> {
+    return this.#records.values();
+  }
+}
