@@ -34,11 +34,15 @@ describe("the blacklist", () => {
 
   test("remembers when it began and when it was raised last", () => {
     const { history } = failures(3);
-    expect([history.failures, history.firstFailureAt, history.lastFailureAt]).toEqual([3, 1000, 3000]);
+    expect([history.failures, history.firstFailureAt, history.lastFailureAt]).toEqual([
+      3, 1000, 3000,
+    ]);
   });
 
   test("does not become a hot loop with a throttle or a maximum of 0", () => {
-    expect(failures(8, { ...POLICY, throttleMs: 0 }).delays).toEqual([1, 1, 1, 1, 1, 100, 100, 100]);
+    expect(failures(8, { ...POLICY, throttleMs: 0 }).delays).toEqual([
+      1, 1, 1, 1, 1, 100, 100, 100,
+    ]);
     expect(failures(8, { ...POLICY, maxThrottleMs: 0 }).delays.slice(5)).toEqual([100, 100, 100]);
   });
 

@@ -46,6 +46,16 @@ describe("the gate", () => {
     expect(gate.grant(0)).toEqual(["b"]);
   });
 
+  test("gives nobody two slots: a grant that is on its way answers the next request, too", () => {
+    const gate = new Gate<string>({ maxStarting: 2 });
+    gate.request("a", 0);
+    expect(gate.grant(0)).toEqual(["a"]);
+    gate.cancel("a");
+    gate.request("a", 0);
+    expect(gate.grant(0)).toEqual([]);
+    expect([gate.starting, gate.waiting]).toEqual([1, 0]);
+  });
+
   test("has at least one slot", () => {
     const gate = new Gate<string>({ maxStarting: 0 });
     gate.request("a", 0);
@@ -113,7 +123,14 @@ type Move =
 
 const key = fc.nat(40);
 const move: fc.Arbitrary<Move> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ do: fc.constant("request" as const), key, nuisance: fc.integer({ min: -1, max: 3 }) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("request" as const),
+      key,
+      nuisance: fc.integer({ min: -1, max: 3 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("cancel" as const), key }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("release" as const), key }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("grant" as const) }) },
@@ -121,38 +138,42 @@ const move: fc.Arbitrary<Move> = fc.oneof(
 
 test("the gate does what a sorted list would do", () => {
   fc.assert(
-    fc.property(fc.array(move, { maxLength: 400 }), fc.integer({ min: 1, max: 6 }), (moves, slots) => {
-      const gate = new Gate<number>({ maxStarting: slots });
-      let queue: { key: number; nuisance: number }[] = [];
-      const holders = new Set<number>();
-      for (const step of moves) {
-        switch (step.do) {
-          case "request":
-            if (holders.has(step.key)) break;
-            gate.request(step.key, step.nuisance);
-            queue = queue.filter((entry) => entry.key !== step.key);
-            queue.push({ key: step.key, nuisance: step.nuisance });
-            break;
-          case "cancel":
-            gate.cancel(step.key);
-            queue = queue.filter((entry) => entry.key !== step.key);
-            break;
-          case "release":
-            gate.release(step.key);
-            holders.delete(step.key);
-            break;
-          case "grant": {
-            // Array.prototype.sort is stable: equals keep the order of arrival.
-            queue.sort((a, b) => a.nuisance - b.nuisance);
-            const expected = queue.splice(0, slots - holders.size).map((entry) => entry.key);
-            for (const granted of expected) holders.add(granted);
-            expect(gate.grant(0)).toEqual(expected);
-            break;
+    fc.property(
+      fc.array(move, { maxLength: 400 }),
+      fc.integer({ min: 1, max: 6 }),
+      (moves, slots) => {
+        const gate = new Gate<number>({ maxStarting: slots });
+        let queue: { key: number; nuisance: number }[] = [];
+        const holders = new Set<number>();
+        for (const step of moves) {
+          switch (step.do) {
+            case "request":
+              gate.request(step.key, step.nuisance);
+              if (holders.has(step.key)) break;
+              queue = queue.filter((entry) => entry.key !== step.key);
+              queue.push({ key: step.key, nuisance: step.nuisance });
+              break;
+            case "cancel":
+              gate.cancel(step.key);
+              queue = queue.filter((entry) => entry.key !== step.key);
+              break;
+            case "release":
+              gate.release(step.key);
+              holders.delete(step.key);
+              break;
+            case "grant": {
+              // Array.prototype.sort is stable: equals keep the order of arrival.
+              queue.sort((a, b) => a.nuisance - b.nuisance);
+              const expected = queue.splice(0, slots - holders.size).map((entry) => entry.key);
+              for (const granted of expected) holders.add(granted);
+              expect(gate.grant(0)).toEqual(expected);
+              break;
+            }
           }
+          expect([gate.starting, gate.waiting]).toEqual([holders.size, queue.length]);
         }
-        expect([gate.starting, gate.waiting]).toEqual([holders.size, queue.length]);
-      }
-    }),
+      },
+    ),
     { numRuns: 300 },
   );
 });

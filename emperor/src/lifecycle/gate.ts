@@ -70,9 +70,10 @@ export class Gate<Key> {
 
   /**
    * `key` wants a slot. Lower `nuisance` goes first, then whoever came first. Asking again replaces
-   * the request; who already holds a slot may queue for the next one.
+   * the request. Who holds a slot and asks has not heard of its grant yet: that grant is the answer.
    */
   request(key: Key, nuisance: number): void {
+    if (this.#holders.has(key)) return;
     this.cancel(key);
     const entry: Waiting<Key> = {
       key,

@@ -80,7 +80,12 @@ export class Life {
   }
 
   spawnFailed(cause: "system" | "vassal" | "exile"): this {
-    return this.on({ type: "spawn-failed", generation: this.vassal.generation, cause, detail: "because" });
+    return this.on({
+      type: "spawn-failed",
+      generation: this.vassal.generation,
+      cause,
+      detail: "because",
+    });
   }
 
   says(message: VassalMessageName, generation = this.vassal.generation): this {
@@ -124,7 +129,8 @@ export class Life {
   /** The phase, which has to be the named one. */
   phase<Name extends PhaseName>(name: Name): Extract<Phase, { readonly name: Name }> {
     const { phase } = this.vassal;
-    if (!isPhase(phase, name)) throw new Error(`the vassal is ${JSON.stringify(phase)}, not ${name}`);
+    if (!isPhase(phase, name))
+      throw new Error(`the vassal is ${JSON.stringify(phase)}, not ${name}`);
     return phase;
   }
 
@@ -142,6 +148,9 @@ export class Life {
   }
 }
 
-function isPhase<Name extends PhaseName>(phase: Phase, name: Name): phase is Extract<Phase, { readonly name: Name }> {
+function isPhase<Name extends PhaseName>(
+  phase: Phase,
+  name: Name,
+): phase is Extract<Phase, { readonly name: Name }> {
   return phase.name === name;
 }

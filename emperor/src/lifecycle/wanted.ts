@@ -8,8 +8,9 @@ export type WantedChange = "same" | "changed" | "identity";
 /** Stores what is wanted now. Whatever was held against the old config is not held against a new one. */
 export function noteWanted(turn: Turn, wanted: Wanted): WantedChange {
   const change = compare(turn.vassal.wanted, wanted);
+  if (change === "same") return change;
   turn.vassal = { ...turn.vassal, wanted };
-  if (change !== "same") clearFailures(turn, "changed");
+  clearFailures(turn, "changed");
   return change;
 }
 
