@@ -1,0 +1,2 @@
+echo "crashing: process $$ starts, and gives up at once"
+exit 3

@@ -1,0 +1,26 @@
+/**
+ * The log of the `vassal` command: one line per fact on standard error, written at once so that the
+ * last words before an exit are never lost. Not for request logs, and not for the app's own output.
+ */
+import { writeSync } from "node:fs";
+
+let label = "vassal";
+
+/** Names the vassal in each following line; usually its config file. */
+export function labelLog(name: string): void {
+  label = quote(name);
+}
+
+/** Writes one line. A standard error that is full or closed loses it: a log never stops a vassal. */
+export function log(text: string): void {
+  try {
+    writeSync(2, `[vassal ${label}] ${text}\n`);
+  } catch {
+    // Nobody reads; there is no other place to say so.
+  }
+}
+
+/** Text of a tenant for a log line: control characters cannot forge a second line. */
+export function quote(text: string): string {
+  return /^[\w./:@+,%=~-]+$/.test(text) ? text : JSON.stringify(text);
+}

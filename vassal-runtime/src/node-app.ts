@@ -1,0 +1,109 @@
+/**
+ * Loads the `node-app`: a module or script of the tenant. Tells what it offers; serving it is the matter
+ * of `app-process.ts`. Nothing here is cached or retried: a load that failed ends the process.
+ */
+import { statSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import type { RequestListener } from "node:http";
+import Module, { createRequire } from "node:module";
+import { dirname, extname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { RuntimeError, reasonOf } from "./errors.ts";
+
+/** What a loaded app offers. `nothing`: no usable export; it may have called `listen()`, or still will. */
+export type AppExport =
+  | { readonly kind: "listener"; readonly listener: RequestListener }
+  | { readonly kind: "fetch"; readonly handler: { fetch(request: Request): Response | Promise<Response> } }
+  | { readonly kind: "nothing"; readonly description: string };
+
+/** Absolute path of the app's file; a directory means its `index.js`, as for `node DIRECTORY`. */
+export function resolveApp(file: string, origin: string): string {
+  const path = resolve(file);
+  const where = `${origin}: node-app ${JSON.stringify(file)}`;
+  try {
+    if (!statSync(path).isDirectory()) return path;
+    return createRequire(join(path, "/")).resolve(path);
+  } catch (error) {
+    const hint = path === file ? "" : `, looked for at ${path}: relative paths start at the working directory`;
+    throw new RuntimeError("VASSAL_APP_FAILED", `${where} cannot be loaded (${reasonOf(error)})${hint}`, {}, { cause: error });
+  }
+}
+
+/**
+ * Runs the module and looks at its default export. CommonJS is run as the main module, so that
+ * `require.main === module` holds as under `node FILE`; `process.argv` is the same as there, too.
+ */
+export async function loadNodeApp(path: string, origin: string): Promise<AppExport> {
+  process.argv = [process.argv[0] ?? process.execPath, path];
+  let exported: unknown;
+  try {
+    exported = isCommonJs(path) ? await loadAsMain(path) : await importDefault(path);
+  } catch (error) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    throw new RuntimeError("VASSAL_APP_FAILED", `${origin}: node-app ${path} threw while it was loaded: ${text}`, {}, { cause: error });
+  }
+  return classify(exported);
+}
+
+async function importDefault(path: string): Promise<unknown> {
+  const namespace = (await import(pathToFileURL(path).href)) as { default?: unknown };
+  return namespace.default;
+}
+
+/** The loader behind `require`, with the flag that makes a module the main one; there since Node 0.x. */
+type MainLoader = { _load?: (path: string, parent: null, isMain: boolean) => unknown };
+
+async function loadAsMain(path: string): Promise<unknown> {
+  const { _load: load } = Module as unknown as MainLoader; // not in the public types
+  if (load === undefined) return importDefault(path);
+  try {
+    return load(path, null, true);
+  } catch (error) {
+    // A file without a declared type may turn out to be an ES module.
+    const { code } = error as { code?: unknown };
+    if (code === "ERR_REQUIRE_ESM" || code === "ERR_REQUIRE_ASYNC_MODULE") return importDefault(path);
+    throw error;
+  }
+}
+
+/** As Node decides it: by suffix, else by the `type` of the nearest package.json. */
+function isCommonJs(path: string): boolean {
+  const suffix = extname(path);
+  if (suffix === ".mjs" || suffix === ".mts") return false;
+  if (suffix === ".cjs" || suffix === ".cts") return true;
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    let text: string;
+    try {
+      text = readFileSync(join(folder, "package.json"), "utf8");
+    } catch {
+      if (dirname(folder) === folder) return true;
+      continue;
+    }
+    try {
+      return (JSON.parse(text) as { type?: unknown } | null)?.type !== "module";
+    } catch {
+      return true; // Node itself will complain about this package.json, better than we could.
+    }
+  }
+}
+
+function classify(exported: unknown): AppExport {
+  let value = exported;
+  // A compiler's CommonJS output of `export default`.
+  if (isObject(value) && "default" in value && "__esModule" in value) value = value["default"];
+  if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
+    return { kind: "listener", listener: value as RequestListener };
+  }
+  if (isObject(value) && "fetch" in value && typeof value["fetch"] === "function") {
+    return { kind: "fetch", handler: value as { fetch(request: Request): Response } };
+  }
+  if (value === undefined || (isObject(value) && Object.keys(value).length === 0)) {
+    return { kind: "nothing", description: "it has no default export" };
+  }
+  const kind = typeof value === "function" ? "class" : value === null ? "null" : typeof value;
+  return { kind: "nothing", description: `its default export is no function and has no fetch(): it is a ${kind}` };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

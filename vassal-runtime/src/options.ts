@@ -1,0 +1,113 @@
+/**
+ * The options of the `vassal` command: what it serves now, what uWSGI has that is accepted without
+ * effect, and what is refused until it exists because a vassal without it would be wrong or unsafe.
+ * Only the table; `settings.ts` gives the values their meaning.
+ */
+import { createOptionTable } from "@emperor/config";
+import type { OptionDefinition, OptionTable } from "@emperor/config";
+
+type Extra = Partial<Omit<OptionDefinition, "name" | "help" | "group" | "status">>;
+
+const APP = "Application";
+const SOCKETS = "Sockets";
+const PROCESSES = "Processes";
+
+function serve(group: string, name: string, help: string, extra: Extra = {}): OptionDefinition {
+  return { name, argument: "required", kind: "string", since: "2.0", ...extra, group, help, status: "supported" };
+}
+
+function flag(group: string, name: string, help: string, extra: Extra = {}): OptionDefinition {
+  return serve(group, name, help, { argument: "optional", kind: "flag", ...extra });
+}
+
+const SUPPORTED: readonly OptionDefinition[] = [
+  serve(APP, "node-app", "the Node module or script that serves the requests", { kind: "path", placeholder: "FILE", since: "0.1" }),
+  serve(APP, "command", "any other program, with its arguments; no shell reads them", { placeholder: "PROGRAM ARGUMENTS", since: "0.1" }),
+  flag(APP, "need-app", "exit with 22 when node-app offers nothing to serve (always so here)"),
+  serve(APP, "env", "set an environment variable for the app", { kind: "list", repeatable: true, placeholder: "NAME=VALUE" }),
+  serve(APP, "unenv", "remove an environment variable", { kind: "list", repeatable: true, placeholder: "NAME" }),
+  serve(SOCKETS, "http-socket", "serve HTTP on this address", { kind: "address", repeatable: true, placeholder: "HOST:PORT | PATH | @NAME" }),
+  serve(SOCKETS, "listen", "connections that may wait in the queue of a socket", { kind: "integer", short: "l", default: "511" }),
+  { ...serve(SOCKETS, "chmod-socket", "mode of unix sockets, 666 without a value", { kind: "octal", short: "C" }), argument: "optional" },
+  serve(PROCESSES, "processes", "number of workers", { aliases: ["workers"], kind: "integer", short: "p", default: "1" }),
+  flag(PROCESSES, "master", "keep a master process even for a single worker", { short: "M" }),
+  serve(PROCESSES, "chdir", "working directory of the app", { kind: "path", placeholder: "DIRECTORY" }),
+  serve(PROCESSES, "uid", "run as this user (only when started as root)", { kind: "user" }),
+  serve(PROCESSES, "gid", "run with this group (only when started as root)", { kind: "group" }),
+  serve(PROCESSES, "heartbeat", "tell the Emperor every so many seconds that the vassal is alive", { kind: "seconds" }),
+  serve(PROCESSES, "reload-mercy", "seconds that running requests, or the command, get to end", { kind: "seconds", default: "10" }),
+  serve(PROCESSES, "worker-reload-mercy", "the same for each worker under a master", { kind: "seconds", default: "60" }),
+  serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
+  serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
+];
+
+/** Options whose absence would leave a vassal without its socket, its app or its walls. */
+const LATER: Readonly<Record<string, string>> = {
+  socket: "the uwsgi protocol comes with the next stage; use http-socket (nginx: proxy_pass)",
+  "uwsgi-socket": "the uwsgi protocol comes with the next stage; use http-socket (nginx: proxy_pass)",
+  "https-socket": "TLS comes with the next stage; let a proxy in front speak it",
+  "shared-socket": "it comes with the next stage",
+  http: "the HTTP router is no part of this program; use http-socket",
+  https: "the HTTPS router is no part of this program; use http-socket behind a proxy",
+  "fastcgi-socket": "this program does not speak FastCGI; use http-socket",
+  "scgi-socket": "this program does not speak SCGI; use http-socket",
+  chroot: "isolation by the vassal's own config comes with a later stage",
+  "pivot-root": "isolation by the vassal's own config comes with a later stage",
+  unshare: "isolation by the vassal's own config comes with a later stage",
+  cap: "isolation by the vassal's own config comes with a later stage",
+  cgroup: "isolation by the vassal's own config comes with a later stage",
+  "add-gid": "it comes with the next stage",
+  umask: "it comes with the next stage",
+  "privileged-binary-patch": "it comes with the next stage; use command",
+  "unprivileged-binary-patch": "it comes with the next stage; use command",
+  daemonize: "a vassal stays in the foreground: its supervisor has to see it",
+  emperor: "an Emperor below this one is started with command = emperor --emperor ...",
+};
+
+/** Options of real configs that say what is so anyway, or what has no counterpart here. */
+const IGNORED: Readonly<Record<string, string>> = {
+  plugin: "there are no plugins",
+  plugins: "there are no plugins",
+  "die-on-term": "SIGTERM always stops",
+  vacuum: "a unix socket that nobody serves is replaced at the next start",
+  "enable-threads": "Node has no such threads",
+  threads: "a worker serves many requests at a time; use processes",
+  "no-orphans": "workers always end with their master",
+  "lazy-apps": "every worker loads the app itself",
+  "single-interpreter": "it belongs to Python",
+  "thunder-lock": "the kernel distributes the connections",
+  "buffer-size": "request headers are limited by Node",
+};
+
+function table(names: Readonly<Record<string, string>>, status: "later" | "ignored"): OptionDefinition[] {
+  return Object.entries(names).map(([name, reason]) => ({
+    name,
+    argument: "optional",
+    kind: "string",
+    repeatable: true,
+    help: reason,
+    since: "2.0",
+    group: status === "later" ? "Not yet" : "Accepted without effect",
+    status,
+    reason,
+  }));
+}
+
+/** The table for `loadConfiguration`. */
+export function vassalOptions(): OptionTable {
+  return createOptionTable([...SUPPORTED, ...table(LATER, "later"), ...table(IGNORED, "ignored")]);
+}
+
+/** The text of `vassal --help`. */
+export function helpText(): string {
+  const lines = ["Usage: vassal --ini FILE   (or --xml, --yaml, --json, --config, any option below)", ""];
+  let group = "";
+  for (const option of SUPPORTED) {
+    if (option.group !== group) lines.push(`${(group = option.group)}:`);
+    const names = [option.name, ...(option.aliases ?? [])].map((name) => `--${name}`).join(", ");
+    const short = option.short === undefined ? "" : `-${option.short}, `;
+    const preset = option.default === undefined ? "" : ` [${option.default}]`;
+    lines.push(`  ${`${short}${names} ${option.placeholder ?? ""}`.trimEnd().padEnd(34)} ${option.help}${preset}`);
+  }
+  return `${lines.join("\n")}\n`;
+}

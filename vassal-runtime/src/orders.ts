@@ -1,0 +1,43 @@
+/**
+ * What may be asked of this process, from the Emperor's channel and by signals, brought into one
+ * form. Knows not how an order is carried out.
+ *
+ * SIGTERM and SIGINT stop (gracefully; the second one at once). uWSGI 2.0 reloads on SIGTERM unless
+ * `die-on-term` is set, a surprise that every service file has to work around. SIGHUP reloads.
+ */
+import type { EmperorConnection } from "./client.ts";
+import { log } from "./log.ts";
+
+export interface Orders {
+  reload(): void;
+  /** Called again when a second order comes; `graceful` false means at once. */
+  stop(graceful: boolean): void;
+  /** The Emperor is gone. */
+  lost(): void;
+}
+
+/** Follows the orders from now on. */
+export function followOrders(emperor: EmperorConnection, orders: Orders): void {
+  let stops = 0;
+  const stop = (graceful: boolean, who: string): void => {
+    stops += 1;
+    const now = !graceful || stops > 1;
+    log(`${who}: ${now ? "stopping at once" : "stopping when the running requests are done"}`);
+    orders.stop(!now);
+  };
+  emperor.on("reload", () => {
+    log("the Emperor asks for a reload");
+    orders.reload();
+  });
+  emperor.on("stop", (graceful) => stop(graceful, "the Emperor asks for a stop"));
+  emperor.on("lost", () => {
+    log("lost connection with my emperor !!! stopping");
+    orders.lost();
+  });
+  process.on("SIGTERM", () => stop(true, "SIGTERM"));
+  process.on("SIGINT", () => stop(true, "SIGINT"));
+  process.on("SIGHUP", () => {
+    log("SIGHUP: reloading");
+    orders.reload();
+  });
+}

@@ -1,0 +1,181 @@
+/**
+ * From the ordered pairs of a configuration to the settings of one vassal: every value parsed, every
+ * mistake reported with file and line. Pure: opens nothing, looks at no clock and no machine.
+ */
+import { allEntries, formatOrigin, lastEntry, parseFlag, parseInteger, parseOctal, parseSeconds, parseText } from "@emperor/config";
+import type { ConfigEntry, Parsed } from "@emperor/config";
+import { parseAddress } from "./address.ts";
+import type { ListenAddress } from "./address.ts";
+import { splitCommandLine } from "./command-line.ts";
+import { RuntimeError } from "./errors.ts";
+import type { RuntimeErrorCode } from "./errors.ts";
+
+/** One `http-socket`. `text` is what the user wrote; it names the socket over reloads. */
+export interface SocketSetting {
+  readonly text: string;
+  readonly address: ListenAddress;
+  readonly origin: string;
+}
+
+/** What the vassal runs. Paths are as written: relative to the working directory after `chdir`. */
+export type AppSetting =
+  | { readonly kind: "node"; readonly file: string; readonly origin: string }
+  | { readonly kind: "command"; readonly argv: readonly string[]; readonly origin: string };
+
+export interface RuntimeSettings {
+  readonly app: AppSetting;
+  readonly sockets: readonly SocketSetting[];
+  readonly backlog: number;
+  readonly socketMode: number | undefined;
+  readonly processes: number;
+  /** A master process keeps the sockets; otherwise the app runs in the runtime's own process. */
+  readonly master: boolean;
+  /** In order; `undefined` removes the variable. */
+  readonly environment: readonly (readonly [name: string, value: string | undefined])[];
+  readonly chdir: string | undefined;
+  readonly uid: string | undefined;
+  readonly gid: string | undefined;
+  readonly heartbeatMs: number | undefined;
+  readonly reloadMercyMs: number;
+  readonly workerReloadMercyMs: number;
+}
+
+/** The settings, or every mistake that was found; `notes` are for the log in both cases. */
+export type SettingsResult =
+  | { readonly ok: true; readonly settings: RuntimeSettings; readonly notes: readonly string[] }
+  | { readonly ok: false; readonly errors: readonly RuntimeError[]; readonly notes: readonly string[] };
+
+/** Collects mistakes so that all of them are told at once. */
+class Reader {
+  readonly errors: RuntimeError[] = [];
+  readonly entries: readonly ConfigEntry[];
+
+  constructor(entries: readonly ConfigEntry[]) {
+    this.entries = entries;
+  }
+
+  last(name: string): ConfigEntry | undefined {
+    return lastEntry(this.entries, name);
+  }
+
+  fail(code: RuntimeErrorCode, entry: ConfigEntry, message: string): void {
+    const { origin } = entry;
+    this.errors.push(
+      new RuntimeError(code, `${formatOrigin(origin)}: ${message}`, { option: entry.key, file: origin.source, line: origin.line }),
+    );
+  }
+
+  take<Value>(name: string, parse: (entry: ConfigEntry) => Parsed<Value>): Value | undefined {
+    const entry = this.last(name);
+    if (entry === undefined) return undefined;
+    const parsed = parse(entry);
+    if (parsed.ok) return parsed.value;
+    const { error } = parsed;
+    this.errors.push(new RuntimeError("VASSAL_CONFIG", error.message, { option: entry.key }, { cause: error }));
+    return undefined;
+  }
+}
+
+/** Turns the pairs of a configuration into settings. */
+export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
+  const reader = new Reader(entries);
+  const notes = reportStatus(reader);
+  const app = readApp(reader);
+  const sockets = readSockets(reader);
+  const processes = reader.take("processes", (entry) => parseInteger(entry, { minimum: 1, maximum: 4096 })) ?? 1;
+  const master = reader.last("master");
+  const mode = reader.last("chmod-socket");
+  const settings: Omit<RuntimeSettings, "app"> = {
+    sockets,
+    backlog: reader.take("listen", (entry) => parseInteger(entry, { minimum: 1, maximum: 65_535 })) ?? 511,
+    socketMode: mode !== undefined && (mode.value ?? "") === "" ? 0o666 : reader.take("chmod-socket", parseOctal),
+    processes,
+    master: processes > 1 || (master !== undefined && parseFlag(master.value)),
+    environment: readEnvironment(reader),
+    chdir: reader.take("chdir", (entry) => parseText(entry, "a directory")),
+    uid: reader.take("uid", (entry) => parseText(entry, "a user")),
+    gid: reader.take("gid", (entry) => parseText(entry, "a group")),
+    heartbeatMs: reader.take("heartbeat", parseSeconds) || undefined,
+    reloadMercyMs: reader.take("reload-mercy", parseSeconds) ?? 10_000,
+    workerReloadMercyMs: reader.take("worker-reload-mercy", parseSeconds) ?? 60_000,
+  };
+  if (app?.kind === "command" && processes > 1) {
+    const entry = reader.last("processes");
+    if (entry !== undefined) {
+      reader.fail("VASSAL_NOT_YET", entry, "several copies of a command come with the next stage; use processes = 1");
+    }
+  }
+  if (reader.errors.length > 0 || app === undefined) return { ok: false, errors: reader.errors, notes };
+  return { ok: true, settings: { app, ...settings }, notes };
+}
+
+/** Options that are refused become errors, those without effect notes. */
+function reportStatus(reader: Reader): string[] {
+  const notes: string[] = [];
+  for (const entry of reader.entries) {
+    const { option } = entry;
+    if (option === undefined || entry.placeholder === true) continue;
+    if (option.status === "later") {
+      reader.fail("VASSAL_NOT_YET", entry, `option "${entry.key}" is not served: ${option.reason ?? "not yet"}`);
+    } else if (option.status === "ignored") {
+      notes.push(`${formatOrigin(entry.origin)}: option "${entry.key}" has no effect: ${option.reason ?? "ignored"}`);
+    }
+  }
+  return notes;
+}
+
+function readApp(reader: Reader): AppSetting | undefined {
+  const node = reader.last("node-app");
+  const command = reader.last("command");
+  if (node !== undefined && command !== undefined) {
+    reader.fail("VASSAL_CONFIG", command, `"command" and "node-app" (${formatOrigin(node.origin)}) exclude each other: keep one`);
+    return undefined;
+  }
+  if (node !== undefined) {
+    const file = reader.take("node-app", (entry) => parseText(entry, "a file"));
+    return file === undefined ? undefined : { kind: "node", file, origin: formatOrigin(node.origin) };
+  }
+  if (command !== undefined) {
+    const split = splitCommandLine(command.value ?? "");
+    if (split.ok) return { kind: "command", argv: split.argv, origin: formatOrigin(command.origin) };
+    reader.fail("VASSAL_CONFIG", command, `option "command" cannot be split into words: ${split.reason}`);
+    return undefined;
+  }
+  // Options that are refused already say why there is nothing to run.
+  if (reader.errors.length === 0) {
+    reader.errors.push(
+      new RuntimeError("VASSAL_CONFIG", 'the configuration names nothing to run: set "node-app = FILE" or "command = PROGRAM ARGUMENTS"'),
+    );
+  }
+  return undefined;
+}
+
+function readSockets(reader: Reader): SocketSetting[] {
+  const sockets: SocketSetting[] = [];
+  for (const entry of allEntries(reader.entries, "http-socket")) {
+    const text = entry.value?.trim() ?? "";
+    const parsed = parseAddress(text);
+    if (!parsed.ok) {
+      reader.fail("VASSAL_CONFIG", entry, `option "http-socket" has no address in ${JSON.stringify(text)}: ${parsed.reason}`);
+    } else if (!sockets.some((socket) => socket.text === text)) {
+      sockets.push({ text, address: parsed.address, origin: formatOrigin(entry.origin) });
+    }
+  }
+  return sockets;
+}
+
+function readEnvironment(reader: Reader): (readonly [string, string | undefined])[] {
+  const environment: (readonly [string, string | undefined])[] = [];
+  for (const entry of reader.entries) {
+    if (entry.placeholder === true) continue;
+    const text = entry.value ?? "";
+    if (entry.option?.name === "unenv") {
+      environment.push([text.trim(), undefined]);
+    } else if (entry.option?.name === "env") {
+      const equals = text.indexOf("=");
+      if (equals > 0 && !text.includes("\0")) environment.push([text.slice(0, equals).trim(), text.slice(equals + 1)]);
+      else reader.fail("VASSAL_CONFIG", entry, `option "env" needs NAME=VALUE, not ${JSON.stringify(text)}`);
+    }
+  }
+  return environment;
+}
