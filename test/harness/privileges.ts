@@ -12,7 +12,7 @@ type DefineTest = (name: string, body: () => Promise<void> | void) => void;
 
 function needing(there: boolean, reason: string): DefineTest {
   return (name, body) => {
-    test.skipIf(!there)(there ? name : `${name} [${reason}]`, body);
+    test.skipIf(!there)(`${name}${there ? "" : ` [${reason}]`}`, body);
   };
 }
 
