@@ -17,22 +17,21 @@ export interface IgnoredFamily {
 }
 
 /** The families, in the order of the documentation. */
-export function ignoredFamilies(): readonly IgnoredFamily[] {
-  return [
-    {
-      title: "Ignored: plugins",
-      reason: "there are no plugins: everything is built in",
-      loses: false,
-      withValue: `
+export const IGNORED_FAMILIES: readonly IgnoredFamily[] = [
+  {
+    title: "Ignored: plugins",
+    reason: "there are no plugins: everything is built in",
+    loses: false,
+    withValue: `
         dlopen need-plugin need-plugins plugin plugin-dir plugins plugins-dir`,
-      flags: `
+    flags: `
         autoload plugin-list plugins-list`,
-    },
-    {
-      title: "Ignored: processes and workers",
-      reason: "the Emperor is one process and serves no requests itself",
-      loses: false,
-      withValue: `
+  },
+  {
+    title: "Ignored: processes and workers",
+    reason: "the Emperor is one process and serves no requests itself",
+    loses: false,
+    withValue: `
         after-request-call after-request-hook async backtrace-depth buffer-size:b
         call-as-user-atexit call-post-app call-pre-app cheaper cheaper-algo
         cheaper-busyness-backlog-alert cheaper-busyness-backlog-multiplier
@@ -57,7 +56,7 @@ export function ignoredFamilies(): readonly IgnoredFamily[] {
         wait-for-fs-timeout wait-for-iface wait-for-iface-timeout wait-for-interface
         wait-for-interface-timeout wait-for-mountpoint wait-for-socket wait-for-socket-timeout
         worker-mount worker-reload-mercy workers`,
-      flags: `
+    flags: `
         catch-exceptions cheap cheaper-algo-list cheaper-algos-list cheaper-busyness-verbose
         cheaper-list clock-list clocks-list close-on-exec close-on-exec2 command-mode
         die-on-no-workers die-on-term drop-after-apps drop-after-init early-emperor
@@ -69,45 +68,45 @@ export function ignoredFamilies(): readonly IgnoredFamily[] {
         so-keepalive so-send-timeout so-write-timeout socket-send-timeout socket-write-timeout
         static-gzip-all tcp-fast-open-client tcp-fastopen-client tcp-nodelay thunder-lock ugreen
         use-abort vacuum`,
-    },
-    {
-      title: "Ignored: request logs and alarms",
-      reason: "the log has the lines of the Emperor only; see logto, log-format and log-level",
-      loses: false,
-      withValue: `
+  },
+  {
+    title: "Ignored: request logs and alarms",
+    reason: "the log has the lines of the Emperor only; see logto, log-format and log-level",
+    loses: false,
+    withValue: `
         alarm alarm-backlog alarm-cheap alarm-fd alarm-freq alarm-listen-queue alarm-log
         alarm-lq alarm-metric alarm-msg-size alarm-segfault backlog-alarm listen-queue-alarm
         log-alarm log-backupname log-big log-drain log-encoder log-filter log-ioerror
         log-master-bufsize log-maxsize log-req-encoder log-req-route log-route log-sendfile
         log-slow log-socket logfile-chmod logger logger-req lq-alarm metric-alarm not-alarm-log
         not-log-alarm req-logger rsyslog-packet-size segfault-alarm write-errors-tolerance`,
-      flags: `
+    flags: `
         alarm-list alarms-list disable-logging:L disable-write-exception ignore-sigpipe
         ignore-write-errors log-4xx log-5xx log-date log-format-strftime log-master
         log-master-req-stream log-master-stream log-micros log-prefix log-reopen log-syslog
         log-truncate log-x-forwarded-for log-zero logdate logfile-chown logformat-strftime
         logger-list loggers-list paste-logger rsyslog-split-messages threaded-logger
         write-errors-exception-only`,
-    },
-    {
-      title: "Ignored: other statistics",
-      reason: "the statistics of the Emperor are those of emperor-stats",
-      loses: false,
-      withValue: `
+  },
+  {
+    title: "Ignored: other statistics",
+    reason: "the statistics of the Emperor are those of emperor-stats",
+    loses: false,
+    withValue: `
         carbon carbon-freq carbon-hostname-dots carbon-id carbon-idle-avg carbon-max-retry
         carbon-retry-delay carbon-root carbon-timeout metric metric-dir metric-threshold
         metrics-dir rrdtool rrdtool-freq rrdtool-lib snmp-community stats stats-push
         stats-pusher-default-freq stats-pushers-default-freq stats-server`,
-      flags: `
+    flags: `
         carbon-name-resolve carbon-no-workers carbon-resolve-names carbon-use-metrics
         enable-metrics memory-report:m metric-dir-restore metrics-dir-restore metrics-no-cores
         snmp stats-no-cores stats-no-metrics zabbix-template`,
-    },
-    {
-      title: "Ignored: front ends and zerg",
-      reason: "the Emperor serves nothing itself: put it into a vassal that is a real uWSGI",
-      loses: true,
-      withValue: `
+  },
+  {
+    title: "Ignored: front ends and zerg",
+    reason: "the Emperor serves nothing itself: put it into a vassal that is a real uWSGI",
+    loses: true,
+    withValue: `
         fastrouter fastrouter-buffer-size fastrouter-events fastrouter-fallback fastrouter-gid
         fastrouter-gracetime fastrouter-harakiri fastrouter-post-buffering
         fastrouter-post-buffering-dir fastrouter-processes fastrouter-quiet
@@ -146,7 +145,7 @@ export function ignoredFamilies(): readonly IgnoredFamily[] {
         tuntap-device tuntap-device-rule tuntap-router tuntap-router-firewall-in
         tuntap-router-firewall-out tuntap-router-route tuntap-router-stats
         undeferred-shared-socket zerg zerg-pool zerg-server zergpool`,
-      flags: `
+    flags: `
         fastrouter-cheap fastrouter-fallback-on-no-key fastrouter-use-cache
         fastrouter-use-socket force-gateway forkptyrouter-cheap http-auto-chunked http-auto-gzip
         http-cheap http-chunked-input http-enable-proxy-protocol http-keepalive
@@ -157,12 +156,12 @@ export function ignoredFamilies(): readonly IgnoredFamily[] {
         sslrouter-cheap sslrouter-sni sslrouter-use-cache sslrouter-use-socket
         start-unsubscribed subscription-dotsplit subscriptions-use-credentials
         tuntap-use-credentials unsubscribe-on-graceful-reload zerg-fallback`,
-    },
-    {
-      title: "Ignored: schedules, daemons, spoolers",
-      reason: "the Emperor runs nothing but vassals: put it into a vassal",
-      loses: true,
-      withValue: `
+  },
+  {
+    title: "Ignored: schedules, daemons, spoolers",
+    reason: "the Emperor runs nothing but vassals: put it into a vassal",
+    loses: true,
+    withValue: `
         attach-control-daemon attach-daemon attach-daemon2 cron cron-harakiri cron-legion cron2
         evil-reload-on-as evil-reload-on-rss farm fs-brutal-reload fs-reload fs-signal idle
         legion legion-attach-daemon legion-cron legion-death legion-death-on-lord-error
@@ -179,15 +178,15 @@ export function ignoredFamilies(): readonly IgnoredFamily[] {
         touch-logrotate touch-mules-reload touch-reload touch-signal touch-spoolers-reload
         touch-workers-reload unique-cron unique-cron-legion unique-legion-cron worker-exec
         worker-exec2`,
-      flags: `
+    flags: `
         daemons-honour-stdin die-on-idle mule mule-msg-size propagate-touch reload-on-exception
         spooler-ordered spooler-quiet`,
-    },
-    {
-      title: "Ignored: applications",
-      reason: "it concerns an application: put it into a vassal",
-      loses: true,
-      withValue: `
+  },
+  {
+    title: "Ignored: applications",
+    reason: "it concerns an application: put it into a vassal",
+    loses: true,
+    withValue: `
         add-cache-item add-header allowed-modifiers asyncio auto-weight binary-append-data
         body-read-warning brutal-reload-on-fd build-plugin cache cache-blocksize
         cache-expire-freq cache-store cache-store-sync cache-sync cache-udp-node
@@ -236,7 +235,7 @@ export function ignoredFamilies(): readonly IgnoredFamily[] {
         websocket-ping-freq websocket-pong-tolerance websockets-max-size websockets-ping-freq
         websockets-pong-tolerance weight wsgi-env-behavior wsgi-env-behaviour wsgi-file
         wsgi-lite wsgi`,
-      flags: `
+    flags: `
         cache-no-expire cache-report-freed-items cache-use-last-modified cflags
         cgi-async-max-attempts cgi-close-stdin-on-eof cgi-do-not-kill-on-error cgi-from-docroot
         cgi-mode:c cgi-optimize cgi-optimized cgi-path-info check-cache check-static-docroot
@@ -245,9 +244,8 @@ export function ignoredFamilies(): readonly IgnoredFamily[] {
         py-call-uwsgi-fork-hooks pyshell pyshell-oneshot python-version router-list routers-list
         start_response-nodelay symcall-use-next vhost vhost-host wsgi-accept-buffer
         wsgi-accept-buffers wsgi-disable-file-wrapper wsgi-strict`,
-    },
-  ];
-}
+  },
+];
 
 function words(names: string): readonly string[] {
   return names.split(/\s+/).filter((name) => name !== "");
@@ -256,7 +254,7 @@ function words(names: string): readonly string[] {
 /** Fresh definitions at each call, so that nothing of the table stays in memory once the options are read. */
 export function ignoredOptions(): OptionDefinition[] {
   const definitions: OptionDefinition[] = [];
-  for (const { title, reason, withValue, flags } of ignoredFamilies()) {
+  for (const { title, reason, withValue, flags } of IGNORED_FAMILIES) {
     const shared = {
       kind: "string",
       repeatable: true,

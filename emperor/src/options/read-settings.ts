@@ -12,7 +12,7 @@ import {
 import { buildSettings } from "./build-settings.ts";
 import type { SettingsSurroundings } from "./build-vassal-start.ts";
 import { EntryReader } from "./entry-reader.ts";
-import { ignoredFamilies } from "./ignored-options.ts";
+import { IGNORED_FAMILIES } from "./ignored-options.ts";
 import { emperorOptionTable } from "./option-table.ts";
 import type { Settings } from "./settings.ts";
 
@@ -143,7 +143,7 @@ function ignored(entries: readonly ConfigEntry[]): readonly Remark[] {
     namesByFamily.set(entry.option.group, names);
   }
   const remarks: Remark[] = [];
-  for (const { title, reason, loses } of namesByFamily.size === 0 ? [] : ignoredFamilies()) {
+  for (const { title, reason, loses } of IGNORED_FAMILIES) {
     const names = namesByFamily.get(title);
     if (names === undefined) continue;
     const list = [...names].join(", ");
