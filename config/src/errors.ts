@@ -35,7 +35,12 @@ export class ConfigError extends Error {
   readonly file: string | undefined;
   readonly line: number | undefined;
 
-  constructor(code: ConfigErrorCode, message: string, origin?: ConfigOrigin, options?: { readonly cause?: unknown }) {
+  constructor(
+    code: ConfigErrorCode,
+    message: string,
+    origin?: ConfigOrigin,
+    options?: { readonly cause?: unknown },
+  ) {
     super(origin === undefined ? message : `${formatOrigin(origin)}: ${message}`, options);
     this.code = code;
     this.origin = origin;
@@ -69,4 +74,6 @@ export interface ConfigWarning {
 }
 
 /** An expected failure as a value. */
-export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: ConfigError };
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: ConfigError };

@@ -33,7 +33,15 @@ interface Extra {
 }
 
 function define(name: string, directive: Directive, help: string, extra: Extra = {}): void {
-  const { aliases, argument = "required", placeholder, since = "2.0", group = GROUP_LANGUAGE, kind = "directive", short } = extra;
+  const {
+    aliases,
+    argument = "required",
+    placeholder,
+    since = "2.0",
+    group = GROUP_LANGUAGE,
+    kind = "directive",
+    short,
+  } = extra;
   const unavailable = directive.do === "unavailable";
   definitions.push({
     name,
@@ -54,22 +62,65 @@ function define(name: string, directive: Directive, help: string, extra: Extra =
 
 const file = { placeholder: "FILE[:SECTION]", group: GROUP_FILES } as const;
 define("ini", { do: "file", format: "ini" }, "read an ini file", file);
-define("xml", { do: "file", format: "xml" }, "read an xml file", { ...file, aliases: ["xmlconfig"], short: "x" });
-define("yaml", { do: "file", format: "yaml" }, "read a yaml file", { ...file, aliases: ["yml"], short: "y" });
-define("json", { do: "file", format: "json" }, "read a json file", { ...file, aliases: ["js"], short: "j" });
-define("config", { do: "file", format: "by-suffix" }, "read a file in the format of its suffix", file);
+define("xml", { do: "file", format: "xml" }, "read an xml file", {
+  ...file,
+  aliases: ["xmlconfig"],
+  short: "x",
+});
+define("yaml", { do: "file", format: "yaml" }, "read a yaml file", {
+  ...file,
+  aliases: ["yml"],
+  short: "y",
+});
+define("json", { do: "file", format: "json" }, "read a json file", {
+  ...file,
+  aliases: ["js"],
+  short: "j",
+});
+define(
+  "config",
+  { do: "file", format: "by-suffix" },
+  "read a file in the format of its suffix",
+  file,
+);
 define("include", { do: "include" }, "read a file at this place", file);
 define("inherit", { do: "inherit" }, "read a file after everything else", file);
-define("sqlite3", { do: "unavailable" }, "read a table of an SQLite database", { ...file, aliases: ["sqlite"] });
-define("inject-before", { do: "inject", where: "before" }, "put this file's text before every file read later", { placeholder: "FILE", group: GROUP_FILES });
-define("inject-after", { do: "inject", where: "after" }, "put this file's text after every file read later", { placeholder: "FILE", group: GROUP_FILES });
+define("sqlite3", { do: "unavailable" }, "read a table of an SQLite database", {
+  ...file,
+  aliases: ["sqlite"],
+});
+define(
+  "inject-before",
+  { do: "inject", where: "before" },
+  "put this file's text before every file read later",
+  { placeholder: "FILE", group: GROUP_FILES },
+);
+define(
+  "inject-after",
+  { do: "inject", where: "after" },
+  "put this file's text after every file read later",
+  { placeholder: "FILE", group: GROUP_FILES },
+);
 
-define("set", { do: "set" }, "set an option or a placeholder", { placeholder: "KEY=VALUE", short: "S" });
-define("set-placeholder", { do: "set-placeholder" }, "set a placeholder, never an option", { placeholder: "KEY=VALUE", aliases: ["set-ph"] });
-define("declare-option", { do: "declare-option" }, "declare an option that expands to others", { placeholder: "NAME=K=$1;K=$2", aliases: ["declare-option2"] });
+define("set", { do: "set" }, "set an option or a placeholder", {
+  placeholder: "KEY=VALUE",
+  short: "S",
+});
+define("set-placeholder", { do: "set-placeholder" }, "set a placeholder, never an option", {
+  placeholder: "KEY=VALUE",
+  aliases: ["set-ph"],
+});
+define("declare-option", { do: "declare-option" }, "declare an option that expands to others", {
+  placeholder: "NAME=K=$1;K=$2",
+  aliases: ["declare-option2"],
+});
 define("strict", { do: "strict" }, "an unknown key is an error", { argument: "none" });
-define("blacklist", { do: "blacklist" }, "forbid these options until end-blacklist", { placeholder: "NAMES" });
-define("whitelist", { do: "whitelist" }, "allow only these options until end-whitelist", { placeholder: "NAMES" });
+define("blacklist", { do: "blacklist" }, "forbid these options until end-blacklist", {
+  placeholder: "NAMES",
+});
+define("whitelist", { do: "whitelist" }, "allow only these options until end-whitelist", {
+  placeholder: "NAMES",
+});
 define("end-blacklist", { do: "end-list" }, "end of a blacklist", { argument: "none" });
 define("end-whitelist", { do: "end-list" }, "end of a whitelist", { argument: "none" });
 define("print", { do: "print" }, "print a text", { placeholder: "TEXT" });
@@ -104,12 +155,32 @@ for (const [name, what, aliases] of CONDITIONS) {
     ...(name.endsWith("-reload") ? { argument: "optional" as const } : {}),
   });
 }
-define("for", { do: "logic" }, "repeat the lines up to the end per word", { group: GROUP_LOGIC, placeholder: "WORDS" });
-define("for-glob", { do: "logic" }, "repeat the lines up to the end per matching path", { group: GROUP_LOGIC, placeholder: "PATTERN" });
-define("for-times", { do: "logic" }, "repeat the lines up to the end N times", { group: GROUP_LOGIC, placeholder: "N" });
-define("for-readline", { do: "logic" }, "repeat the lines up to the end per line of a file", { group: GROUP_LOGIC, placeholder: "FILE" });
-define("else", { do: "else" }, "the lines up to the end count if the condition fails", { group: GROUP_LOGIC, argument: "none", since: "2.1" });
-define("endif", { do: "end-logic" }, "end of a block", { group: GROUP_LOGIC, argument: "none", aliases: ["end-if", "endfor", "end-for"] });
+define("for", { do: "logic" }, "repeat the lines up to the end per word", {
+  group: GROUP_LOGIC,
+  placeholder: "WORDS",
+});
+define("for-glob", { do: "logic" }, "repeat the lines up to the end per matching path", {
+  group: GROUP_LOGIC,
+  placeholder: "PATTERN",
+});
+define("for-times", { do: "logic" }, "repeat the lines up to the end N times", {
+  group: GROUP_LOGIC,
+  placeholder: "N",
+});
+define("for-readline", { do: "logic" }, "repeat the lines up to the end per line of a file", {
+  group: GROUP_LOGIC,
+  placeholder: "FILE",
+});
+define("else", { do: "else" }, "the lines up to the end count if the condition fails", {
+  group: GROUP_LOGIC,
+  argument: "none",
+  since: "2.1",
+});
+define("endif", { do: "end-logic" }, "end of a block", {
+  group: GROUP_LOGIC,
+  argument: "none",
+  aliases: ["end-if", "endfor", "end-for"],
+});
 
 /** Definitions for the option table, in the order in which the help shows them. */
 export const LANGUAGE_OPTIONS: readonly OptionDefinition[] = definitions;

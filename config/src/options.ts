@@ -75,7 +75,8 @@ export function createOptionTable(definitions: readonly OptionDefinition[]): Opt
       byName.set(name, definition);
     }
     if (definition.short !== undefined) {
-      if (byShort.has(definition.short)) throw new Error(`option table: "-${definition.short}" is defined twice`);
+      if (byShort.has(definition.short))
+        throw new Error(`option table: "-${definition.short}" is defined twice`);
       byShort.set(definition.short, definition);
     }
   }

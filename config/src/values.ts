@@ -6,9 +6,19 @@ import { ConfigError } from "./errors.ts";
 import type { Parsed } from "./errors.ts";
 import type { ConfigEntry } from "./origin.ts";
 
-function invalid(entry: ConfigEntry, what: string): { readonly ok: false; readonly error: ConfigError } {
+function invalid(
+  entry: ConfigEntry,
+  what: string,
+): { readonly ok: false; readonly error: ConfigError } {
   const shown = entry.value === undefined ? "no value" : JSON.stringify(entry.value);
-  return { ok: false, error: new ConfigError("invalid-value", `option "${entry.key}" needs ${what}, not ${shown}`, entry.origin) };
+  return {
+    ok: false,
+    error: new ConfigError(
+      "invalid-value",
+      `option "${entry.key}" needs ${what}, not ${shown}`,
+      entry.origin,
+    ),
+  };
 }
 
 /**
@@ -52,12 +62,21 @@ export function parseOctal(entry: ConfigEntry): Parsed<number> {
   return { ok: true, value: Number.parseInt(text, 8) };
 }
 
-const SIZE_FACTORS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
+const SIZE_FACTORS: Readonly<Record<string, number>> = {
+  "": 1,
+  k: 1024,
+  m: 1024 ** 2,
+  g: 1024 ** 3,
+  t: 1024 ** 4,
+};
 
 /** Bytes: digits with an optional `k`, `m`, `g` or `t` (powers of 1024), and an optional `b` or `ib` after it. */
 export function parseSize(entry: ConfigEntry): Parsed<number> {
   const match = /^(\d{1,12})(?:([kmgt])i?)?b?$/i.exec(entry.value?.trim() ?? "");
-  const bytes = match === null ? Number.NaN : Number(match[1]) * (SIZE_FACTORS[(match[2] ?? "").toLowerCase()] ?? Number.NaN);
+  const bytes =
+    match === null
+      ? Number.NaN
+      : Number(match[1]) * (SIZE_FACTORS[(match[2] ?? "").toLowerCase()] ?? Number.NaN);
   if (!Number.isSafeInteger(bytes)) return invalid(entry, "a size such as 4096, 64k or 2g");
   return { ok: true, value: bytes };
 }
@@ -77,9 +96,14 @@ export function splitWords(value: string, separators: RegExp = /[ ,]+/): readonl
  * An option that must be one of some words.
  * @returns the word, in the candidates' spelling
  */
-export function parseChoice<Choice extends string>(entry: ConfigEntry, choices: readonly Choice[]): Parsed<Choice> {
+export function parseChoice<Choice extends string>(
+  entry: ConfigEntry,
+  choices: readonly Choice[],
+): Parsed<Choice> {
   const found = choices.find((choice) => choice === entry.value);
-  return found === undefined ? invalid(entry, `one of ${choices.join(", ")}`) : { ok: true, value: found };
+  return found === undefined
+    ? invalid(entry, `one of ${choices.join(", ")}`)
+    : { ok: true, value: found };
 }
 
 /** The value of a single-valued option: its last entry. `name` is the canonical name. */
