@@ -58,7 +58,8 @@ export interface SpawnOptions {
   /**
    * Programs tried in order with execve. A name without a slash must already have been expanded
    * along PATH by the caller. ENOENT, EACCES, ENOTDIR, ENOEXEC, ETXTBSY... go on to the next;
-   * ENOEXEC is first tried through /bin/sh as execvp does.
+   * ENOEXEC is first tried through /bin/sh as execvp does. When all fail, the failure reported is the
+   * last one that is more telling than "not there" (ENOENT, ENOTDIR).
    */
   readonly programs: readonly { readonly path: string; readonly argv0: string }[];
   /** Arguments after argv[0]. */
@@ -71,7 +72,8 @@ export interface SpawnOptions {
   readonly lateCwd?: string;
   /**
    * The child's descriptors: `to` <- `from`; `from: -1` is /dev/null opened read-write. Every other
-   * descriptor is closed. Overlaps between `from` and `to` numbers are handled.
+   * descriptor is closed, 0 to 2 too when they are not listed. Overlaps between `from` and `to`
+   * numbers are handled.
    */
   readonly fds: readonly { readonly from: number; readonly to: number }[];
   /** CLONE_NEW* flags, OR-ed. */
@@ -105,7 +107,8 @@ export interface SpawnOptions {
   /**
    * `shared`: CLONE_VM|CLONE_VFORK, the call returns when exec succeeded or a step failed; forbidden
    * together with actions or a user map. `copied`: the call returns at once and the outcome arrives
-   * on `statusFd` (watch it with `Watcher.addStatus`), so a hook may take its time.
+   * on `statusFd` (watch it with `Watcher.addStatus`), so a hook may take its time. Watch the pidfd
+   * only after the status came: then an end of the set-up is never taken for the program's.
    */
   readonly mode: "shared" | "copied";
 }
@@ -113,13 +116,17 @@ export interface SpawnOptions {
 export interface SpawnFailure {
   readonly ok: false;
   readonly stage: SpawnStage;
-  /** errno, or for an action that ran a command: 0. */
+  /** errno; 0 for an action that ran a command, and for a child killed in the middle of its set-up. */
   readonly errno: number;
   /** Symbolic name (`ENOENT`), or `""` when errno is 0. */
   readonly code: string;
-  /** Index of the program or action that failed last, -1 where it does not apply. */
+  /**
+   * Index of the program, action, cgroup file or limit that failed, number of the capability; for
+   * `mount` 0 = making private, 1 = /proc; for `user-namespace` 0 = setgroups, 1 = uid map, 2 = gid
+   * map. -1 where it does not apply.
+   */
   readonly index: number;
-  /** Wait status of a failed command action, else 0. */
+  /** Wait status of a failed command action or of a child killed during its set-up, else 0. */
   readonly waitStatus: number;
 }
 
@@ -154,13 +161,25 @@ export type WatchEvent =
   /** A listening socket has a connection waiting. One shot: `rearm(token)` to hear of the next. */
   | { readonly kind: "listen"; readonly token: number }
   /** Outcome of a `copied` spawn: exec done, or the step that failed. Reported once. */
-  | { readonly kind: "status"; readonly token: number; readonly program: number; readonly failure?: SpawnFailure }
-  /** A plain descriptor became readable (one shot). */
+  | {
+      readonly kind: "status";
+      readonly token: number;
+      /** Index of the executed program; -1: none (a failure, or an `exit` action ended the process). */
+      readonly program: number;
+      readonly failure?: SpawnFailure;
+      /** Tolerant actions that failed on the way. */
+      readonly tolerated?: readonly SpawnFailure[];
+    }
+  /**
+   * A plain descriptor became readable (one shot). With token -1 it is a place holder for an event
+   * whose token was removed while its batch was being delivered: ignore it.
+   */
   | { readonly kind: "readable"; readonly token: number };
 
 /**
  * One epoll set, one thread. JavaScript is woken once per batch. The watcher never closes or owns a
- * descriptor: remove the token first, then close the descriptor.
+ * descriptor: remove the token first, then close the descriptor. Tokens are the caller's, whole
+ * numbers from 0, one per descriptor. A batch holds at most one event per token.
  */
 export interface Watcher {
   addProcess(pidfd: number, token: number): void;
@@ -212,6 +231,9 @@ export interface ScanEntry {
   readonly nlink: number;
   /** The entry itself is a symbolic link (its target's metadata is given unless `nofollow`). */
   readonly isLink: boolean;
+  /** Owner of the link itself; only where `isLink`. */
+  readonly linkUid?: number;
+  readonly linkGid?: number;
 }
 
 export type ScanResult =

@@ -1,0 +1,45 @@
+/**
+ * Namespaces and mounts of this process; children get theirs by `spawn`. The kernel refuses user and
+ * mount namespaces to a process with several threads, as Node always is (EINVAL).
+ */
+import { native, withoutNul } from "./native.ts";
+
+/** Joins the namespace behind a descriptor of /proc/PID/ns/...; `kind` from `CLONE_NEW`, 0 for any. */
+export function setns(fd: number, kind: number): void {
+  native.setns(fd, kind);
+}
+
+/** `flags` from `CLONE_NEW`. */
+export function unshare(flags: number): void {
+  native.unshare(flags);
+}
+
+export interface MountOptions {
+  readonly source: string;
+  readonly target: string;
+  readonly fstype: string;
+  /** From `MOUNT`, OR-ed. */
+  readonly flags: number;
+  readonly data?: string;
+}
+
+export function mount(options: MountOptions): void {
+  const { source, target, fstype, flags, data = "" } = options;
+  native.mount(
+    withoutNul(source, "mount"),
+    withoutNul(target, "mount"),
+    withoutNul(fstype, "mount"),
+    flags,
+    withoutNul(data, "mount"),
+  );
+}
+
+/** `flags` from `UMOUNT`. */
+export function umount(target: string, flags = 0): void {
+  native.umount(withoutNul(target, "umount"), flags);
+}
+
+/** Of the UTS namespace this process is in. */
+export function setHostName(name: string): void {
+  native.setHostName(withoutNul(name, "sethostname"));
+}
