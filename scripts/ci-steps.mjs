@@ -15,7 +15,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.env["PATH"] =
   `${root}/node_modules/.bin:${root}/.tools/node_modules/.bin:${process.env["PATH"] ?? ""}`;
 
-const COUNT_LINE = /^(\d+) passed, (\d+) failed, (\d+) skipped$/gm;
+const COUNT_LINE = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm;
 
 /**
  * Runs a program with our output and no input; gives its exit code (128 + n for a signal). With
@@ -54,10 +54,13 @@ export class Steps {
     // A program that counts for itself is believed, as long as its exit code agrees.
     const counted = [...output.matchAll(COUNT_LINE)].at(-1);
     const ok = code === 0;
-    const passed = counted ? Number(counted[1]) : ok ? 1 : 0;
-    const failed = counted ? Number(counted[2]) : ok ? 0 : 1;
-    const skipped = counted ? Number(counted[3]) : 0;
-    this.#add(name, startedAt, { passed, failed: ok ? failed : Math.max(failed, 1), skipped });
+    const counts = counted
+      ? { passed: Number(counted[1]), failed: Number(counted[2]), skipped: Number(counted[3] ?? 0) }
+      : { passed: ok ? 1 : 0, failed: 0, skipped: 0 };
+    const silent = counts.passed + counts.failed + counts.skipped === 0;
+    // Nothing tested is nothing proved.
+    if (counts.failed === 0 && (!ok || silent)) counts.failed = 1;
+    this.#add(name, startedAt, counts);
     if (!ok && required) this.finish(`${name} failed, so the steps after it were not run.`);
     return ok;
   }

@@ -32,7 +32,9 @@ import { exchange } from "./sockets.ts";
 import { waitFor } from "./wait.ts";
 import type { Witness } from "./wait.ts";
 
-const EMPEROR = join(import.meta.dirname, "../../bin/emperor");
+/** Another program that takes the same options can be put to the same tests, to compare. */
+const EMPEROR =
+  process.env["EMPEROR_UNDER_TEST"] ?? join(import.meta.dirname, "../../bin/emperor");
 const MARKER = "EMPEROR_TEST_RUN";
 
 export interface StartOptions {
