@@ -199,6 +199,14 @@ static napi_value drop_bounding(napi_env env, napi_callback_info info) {
   return done_or_throw(env, prctl(PR_CAPBSET_DROP, capability, 0, 0, 0), "prctl(PR_CAPBSET_DROP)", NULL);
 }
 
+/* keepCapabilities(wanted): whether the calling thread's permitted set survives a change of its user. */
+static napi_value keep_capabilities(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  bool wanted = false;
+  if (!get_arguments(env, info, 1, values) || !get_bool(env, values[0], &wanted)) return NULL;
+  return done_or_throw(env, prctl(PR_SET_KEEPCAPS, wanted, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)", NULL);
+}
+
 const struct export_entry identity_exports[] = {
   {"lookupUser", lookup_user},
   {"lookupGroup", lookup_group},
@@ -207,5 +215,6 @@ const struct export_entry identity_exports[] = {
   {"getCapabilities", get_capabilities},
   {"setCapabilities", set_capabilities},
   {"dropBoundingCapability", drop_bounding},
+  {"keepCapabilities", keep_capabilities},
   {NULL, NULL},
 };

@@ -213,6 +213,14 @@ static napi_value open_file(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* redirect(fd, to): `to` becomes a copy of fd that stays open across exec. */
+static napi_value redirect(napi_env env, napi_callback_info info) {
+  napi_value values[2];
+  int fd = -1, to = -1;
+  if (!get_arguments(env, info, 2, values) || !get_int(env, values[0], &fd) || !get_int(env, values[1], &to)) return NULL;
+  return done_or_throw(env, dup2(fd, to) < 0 ? -1 : 0, "dup2", NULL);
+}
+
 const struct export_entry message_exports[] = {
   {"readChannel", read_channel},
   {"writeChannel", write_channel},
@@ -220,6 +228,7 @@ const struct export_entry message_exports[] = {
   {"receive", receive_message},
   {"sendDatagram", send_datagram},
   {"close", close_descriptor},
+  {"redirect", redirect},
   {"setNonBlocking", set_non_blocking},
   {"openFile", open_file},
   {NULL, NULL},

@@ -80,3 +80,17 @@ export function setCapabilities(sets: Pick<CapabilitySets, "effective" | "permit
 export function limitBoundingSet(kept: readonly number[]): void {
   for (const capability of getCapabilities().bounding) if (!kept.includes(capability)) native.dropBoundingCapability(capability);
 }
+
+/**
+ * Changes all ids as `setCredentials` does, and keeps these capabilities, which a change from root to
+ * another user otherwise takes away. They are the calling thread's; programs that it starts lose them
+ * at exec unless they are made ambient.
+ */
+export function setCredentialsKeeping(
+  credentials: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] },
+  capabilities: readonly number[],
+): void {
+  native.keepCapabilities(true);
+  setCredentials(credentials);
+  setCapabilities({ effective: capabilities, permitted: capabilities, inheritable: [] });
+}

@@ -44,6 +44,7 @@ export interface NativeAddon {
   getCapabilities(): [Float64Array, Float64Array, Float64Array, Float64Array, Float64Array];
   setCapabilities(effective: Float64Array, permitted: Float64Array, inheritable: Float64Array): void;
   dropBoundingCapability(capability: number): void;
+  keepCapabilities(wanted: boolean): void;
 
   setns(fd: number, kind: number): void;
   unshare(flags: number): void;
@@ -67,6 +68,7 @@ export interface NativeAddon {
   receive(fd: number, maxBytes: number, maxFds: number): [Uint8Array, Float64Array, boolean, number, number, number] | undefined;
   sendDatagram(family: string, path: string, bytes: Uint8Array): void;
   close(fd: number): void;
+  redirect(fd: number, to: number): void;
   setNonBlocking(fd: number, nonBlocking: boolean): void;
   openFile(path: string, flags: number, mode: number): number;
 

@@ -100,6 +100,11 @@ export function close(fd: number): void {
   native.close(fd);
 }
 
+/** Makes `to` the same open file as `fd` (dup2). Unlike every other descriptor `to` stays open across exec. */
+export function redirect(fd: number, to: number): void {
+  native.redirect(fd, to);
+}
+
 /** Of the open file itself: whoever shares it is affected too. */
 export function setNonBlocking(fd: number, nonBlocking: boolean): void {
   native.setNonBlocking(fd, nonBlocking);
