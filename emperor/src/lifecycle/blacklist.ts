@@ -48,7 +48,7 @@ export function failed(
   const nominal = nominalDelayMs(failures, policy);
   const waits =
     nominal >= policy.maxThrottleMs
-      ? policy.maxThrottleMs * (1 - JITTER * spread(generation, failures))
+      ? Math.round(policy.maxThrottleMs * (1 - JITTER * spread(generation, failures)))
       : // The nominal delay counts from 1 so that an entry never shows 0; the wait itself needs no such offset.
         Math.max(FIRST_DELAY_MS, nominal - FIRST_DELAY_MS);
   return {

@@ -1,9 +1,10 @@
 /** The phase of a process that shall end. See `step.ts`. */
 import { assertNever } from "./assert-never.ts";
 import { graceOverAt } from "./deadlines.ts";
-import { askToStop, exited, killNow, spawnFailed, stopDeadlines } from "./ending.ts";
+import { askToStop, exited, isDeliberate, killNow, spawnFailed, stopDeadlines } from "./ending.ts";
 import type { VassalEvent } from "./event.ts";
 import { clearFailures, publish, update, type PhaseOf, type Turn } from "./turn.ts";
+import type { StopReason } from "./vassal.ts";
 import { noteWanted, withoutWanted } from "./wanted.ts";
 
 export function stepStopping(turn: Turn, phase: PhaseOf<"stopping">, event: VassalEvent): void {
@@ -12,11 +13,11 @@ export function stepStopping(turn: Turn, phase: PhaseOf<"stopping">, event: Vass
       return wanted(turn, phase, event.wanted);
     case "unwanted":
       withoutWanted(turn);
-      hurry(turn, update(turn, phase, { next: "remove" }));
+      hurry(turn, update(turn, phase, { reason: overtaken(phase, "removed"), next: "remove" }));
       return;
     case "stop-requested":
       if (phase.next === "remove") return;
-      hurry(turn, update(turn, phase, { next: "stopped" }));
+      hurry(turn, update(turn, phase, { reason: overtaken(phase, "command"), next: "stopped" }));
       return;
     case "start-requested":
       // What nobody wants any more cannot be started, and in Ragnarok nothing is.
@@ -77,6 +78,11 @@ function wanted(
   // One that an operator stopped stays stopped.
   if (isBack || (phase.next === "asleep" && change !== "same"))
     update(turn, phase, { next: "respawn" });
+}
+
+/** Once somebody wants the end of a process that failed, its end is no failure any more. */
+function overtaken(phase: PhaseOf<"stopping">, by: "removed" | "command"): StopReason {
+  return isDeliberate(phase.reason) ? phase.reason : by;
 }
 
 /** Now somebody wants it gone: one without a channel, which could not be asked, gets its signal at once. */
