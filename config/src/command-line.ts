@@ -79,13 +79,13 @@ class CommandLine {
       const shown = completions.slice(0, 6).map((each) => `--${each}`);
       this.#fail(
         "ambiguous-option",
-        `option "--${name}" is ambiguous: ${shown.join(", ")}${completions.length > 6 ? "..." : ""}`,
+        `option ${JSON.stringify(`--${name}`)} is ambiguous: ${shown.join(", ")}${completions.length > 6 ? "..." : ""}`,
       );
     } else {
       const near = nearest(name, this.#options.names);
       this.#fail(
         "unknown-option",
-        `unrecognized option "--${name}"${near === undefined ? "" : `; did you mean "--${near}"?`}`,
+        `unrecognized option ${JSON.stringify(`--${name}`)}${near === undefined ? "" : `; did you mean "--${near}"?`}`,
       );
     }
     return undefined;
@@ -128,7 +128,7 @@ class CommandLine {
       const letter = letters.charAt(index);
       const option = this.#options.findShort(letter);
       if (option === undefined) {
-        this.#fail("unknown-option", `unrecognized option "-${letter}"`);
+        this.#fail("unknown-option", `unrecognized option ${JSON.stringify(`-${letter}`)}`);
         return;
       }
       if (option.argument === "none") {

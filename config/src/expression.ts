@@ -16,6 +16,15 @@ const OPERATORS: Readonly<Record<string, (left: bigint, right: bigint) => bigint
   "/": (left, right) => (right === 0n ? 0n : left / right),
 };
 
+/** Without the blanks at both ends; a tab is no blank here. */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (text[start] === " ") start += 1;
+  while (end > start && text[end - 1] === " ") end -= 1;
+  return text.slice(start, end);
+}
+
 /**
  * Value of an expression. A single word is a key (`undefined` when there is none: the text stays as
  * written). Several words, separated by blanks, are evaluated from left to right without precedence:
@@ -27,10 +36,9 @@ export function evaluate(
   expression: string,
   lookup: (key: string) => string | undefined,
 ): string | undefined {
-  const whole = expression.replace(/^ +| +$/g, "");
-  // A key may contain blanks; a defined one wins over the sum of its words.
-  const direct = whole === "" ? undefined : lookup(whole);
-  if (direct !== undefined || !whole.includes(" ")) return direct;
+  const whole = trimBlanks(expression);
+  if (whole === "") return undefined;
+  if (!whole.includes(" ")) return lookup(whole);
   let value = "";
   let operator: ((left: bigint, right: bigint) => bigint) | undefined;
   for (const word of whole.split(/ +/)) {

@@ -75,7 +75,7 @@ export function readIni(text: string, context: ReaderContext): readonly RawPair[
       if (header === context.section) found = true;
       else {
         others.add(header);
-        if (slip === undefined && /^\[\s*([^\]]*?)\s*(?:\]|$)/.exec(line)?.[1] === context.section)
+        if (slip === undefined && line.slice(1).split("]", 1)[0]?.trim() === context.section)
           slip = { header: line, line: number };
       }
     } else if (current === context.section) {
@@ -107,7 +107,7 @@ export function missingSection(context: ReaderContext, others: Iterable<string>)
   const near = nearest(context.section, others);
   const hint = near === undefined ? "" : `; did you mean [${near}]?`;
   const { source } = context.at(0);
-  const message = `Can't find section "${context.section}" in configuration file ${source}${hint}`;
+  const message = `Can't find section ${JSON.stringify(context.section)} in configuration file ${source}${hint}`;
   if (context.sectionGiven) throw new ConfigError("missing-section", message, context.at(0));
   context.warn("missing-section", 0, `${message}; it counts as empty`);
 }

@@ -217,11 +217,15 @@ export function readJson(text: string, context: ReaderContext): readonly RawPair
     return [];
   }
   if (second !== undefined)
-    context.warn("duplicate-section", second.line, `a second "${context.section}" is ignored`);
+    context.warn(
+      "duplicate-section",
+      second.line,
+      `a second ${JSON.stringify(context.section)} is ignored`,
+    );
   if (section.value.type !== "object") {
     throw new ConfigError(
       "syntax",
-      `"${context.section}" must be an object`,
+      `${JSON.stringify(context.section)} must be an object`,
       context.at(section.line),
     );
   }
@@ -231,7 +235,7 @@ export function readJson(text: string, context: ReaderContext): readonly RawPair
       context.warn(
         "ignored-content",
         value.line,
-        `the ${value.type} in "${key}" has no meaning here and is ignored`,
+        `the ${value.type} in ${JSON.stringify(key)} has no meaning here and is ignored`,
       );
       return;
     }

@@ -3,13 +3,14 @@
  * inherited files, and what the language's own options say about the whole.
  */
 import { parseAddress } from "./address.ts";
+import { newScope } from "./blocks.ts";
 import { environmentKeys, parseCommandLine } from "./command-line.ts";
 import type { Argument } from "./command-line.ts";
 import { ConfigError } from "./errors.ts";
 import { findDirective } from "./language-options.ts";
 import { DEFAULT_LIMITS } from "./load-types.ts";
 import type { ConfigLimits, ConfigResult, LoadRequest } from "./load-types.ts";
-import { ExitRequest, Loader, newScope } from "./loader.ts";
+import { ExitRequest, Loader } from "./loader.ts";
 import { nearest } from "./nearest.ts";
 import { createNodeHost, machineFacts } from "./node-host.ts";
 import { formatOrigin } from "./origin.ts";
@@ -17,6 +18,11 @@ import type { ConfigEntry } from "./origin.ts";
 import { resolvePlaceholders } from "./placeholders.ts";
 import { SourceReader } from "./sources.ts";
 import { environmentValue, substitute } from "./substitution.ts";
+
+/** A key of a file may hold any character: none of them may begin another line of a log. */
+function oneLine(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}
 
 /** Pairs that were executed while reading keep their text. */
 function isSubstitutable(entry: ConfigEntry): boolean {
@@ -108,7 +114,7 @@ class Loading {
     const text = own?.kind === "option" ? own.value : own?.text;
     const address = text === undefined ? undefined : parseAddress(text);
     if (address !== undefined && address.kind !== "last")
-      this.loader.own = this.#sources.magicOf(address);
+      this.loader.documents.own = this.#sources.magicOf(address);
   }
 
   /**
@@ -127,11 +133,12 @@ class Loading {
         continue;
       const before = await this.#sources.contents(this.#environment(entry.value), entry.origin);
       const list = entries.with(index, { ...entry, value: before });
-      const { values } = resolvePlaceholders(
+      const { values, used } = resolvePlaceholders(
         list,
         (each) => each === list[index],
-        this.#limits.valueLength,
+        this.#limits,
       );
+      for (const key of used) this.#used.add(key);
       await this.loader.inherit(entry, values[index] ?? "");
     }
   }
@@ -151,7 +158,7 @@ class Loading {
     const { values, used, unresolved } = resolvePlaceholders(
       entries,
       isSubstitutable,
-      this.#limits.valueLength,
+      this.#limits,
     );
     for (const key of used) this.#used.add(key);
     for (const [index, entry] of entries.entries()) {
@@ -168,7 +175,7 @@ class Loading {
 
   /** Only for options that have an effect here: a log format of uWSGI is full of `%(...)` of its own. */
   #reportUnresolved(entry: ConfigEntry, text: string): void {
-    if (entry.option?.status !== "supported" || this.loader.warnings.length > 1000) return;
+    if (entry.option?.status !== "supported" || this.loader.warnings.length >= 1000) return;
     this.loader.warn(
       "unresolved-placeholder",
       `${text} in "${entry.key}" is not defined and stays as it is`,
@@ -204,7 +211,7 @@ class Loading {
   #reportUnknown(): void {
     const { loader } = this;
     const { options } = this.#request;
-    let suggestions = 0;
+    const reported = new Set<string>();
     for (const { key, origin, option, placeholder } of loader.entries) {
       const known =
         option !== undefined ||
@@ -213,21 +220,24 @@ class Loading {
         loader.isDeclared(key);
       if (known || origin.kind === "environment") continue;
       if (!loader.strict && (this.#used.has(key) || origin.kind === "command-line")) continue;
-      suggestions += 1;
-      const suggestion = suggestions > 100 ? undefined : nearest(key, options.names);
+      // A line of a loop is one slip, however often it counts.
+      const slip = `${key}\0${formatOrigin(origin)}`;
+      if (reported.has(slip)) continue;
+      reported.add(slip);
+      const suggestion = reported.size > 100 ? undefined : nearest(key, options.names);
       const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;
       if (loader.strict)
         this.#errors.push(
           new ConfigError(
             "strict",
-            `[strict-mode] unknown config directive: ${key}${hint}`,
+            `[strict-mode] unknown config directive: ${oneLine(key)}${hint}`,
             origin,
           ),
         );
       else {
         loader.warnings.push({
           code: "unknown-key",
-          message: `${formatOrigin(origin)}: "${key}" is no option and nothing uses it${hint}`,
+          message: `${formatOrigin(origin)}: ${JSON.stringify(key)} is no option and nothing uses it${hint}`,
           origin,
           key,
           ...(suggestion === undefined ? {} : { suggestion }),

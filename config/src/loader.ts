@@ -3,55 +3,31 @@
  * options, declared options, blocks. It knows the language's options and no other; substitution and
  * what follows from the list are in `load.ts`.
  */
-import { parseAddress } from "./address.ts";
-import type { Address } from "./address.ts";
-import type { EnvironmentKey } from "./command-line.ts";
-import { evaluateCondition } from "./conditions.ts";
+import { newScope, turnsOfLine } from "./blocks.ts";
+import type { Scope } from "./blocks.ts";
 import type { ConditionWorld } from "./conditions.ts";
+import { Documents } from "./documents.ts";
 import { ConfigError } from "./errors.ts";
 import type { ConfigWarning, ConfigWarningCode } from "./errors.ts";
 import type { ConfigHost, MachineFacts } from "./host.ts";
-import { InjectedText } from "./injected-text.ts";
 import { findDirective } from "./language-options.ts";
 import type { Directive } from "./language-options.ts";
 import type { ConfigLimits } from "./load-types.ts";
-import { NO_FILE, substituteMagic } from "./magic-variables.ts";
-import type { FileMagic } from "./magic-variables.ts";
 import type { OptionTable } from "./options.ts";
 import { formatOrigin } from "./origin.ts";
 import type { ConfigEntry, ConfigOrigin } from "./origin.ts";
-import { DEFAULT_SECTION, formatOfName, readPairs } from "./reader.ts";
 import type { ConfigFormat } from "./reader.ts";
 import type { SourceReader } from "./sources.ts";
 import { parseFlag } from "./values.ts";
 
-/** `exit` was met: reading ends here. */
-export class ExitRequest {
+/** `exit` was met: reading ends here. Not a failure, but it leaves by the same door. */
+export class ExitRequest extends Error {
+  override readonly name = "ExitRequest";
   readonly code: number;
   constructor(code: number) {
+    super(`exit ${code}`);
     this.code = code;
   }
-}
-
-/** A block that is open: its condition is evaluated anew for every line. */
-interface Block {
-  readonly key: string;
-  readonly argument: string;
-  readonly origin: ConfigOrigin;
-  inElse: boolean;
-  lastHeld: boolean | undefined;
-}
-
-/** One source while it is read. */
-export interface Scope {
-  readonly depth: number;
-  /** Identities of the files that are being read, outermost first. */
-  readonly reading: readonly string[];
-  block: Block | undefined;
-}
-
-export function newScope(): Scope {
-  return { depth: 0, reading: [], block: undefined };
 }
 
 export interface LoaderWorld {
@@ -62,6 +38,13 @@ export interface LoaderWorld {
   readonly sources: SourceReader;
   readonly limits: ConfigLimits;
   hasPlugin(name: string): boolean;
+}
+
+/** A pair on its way into the list. */
+interface Pair {
+  readonly key: string;
+  readonly value: string | undefined;
+  readonly origin: ConfigOrigin;
 }
 
 interface RestrictedNames {
@@ -75,26 +58,27 @@ export class Loader {
   readonly output: string[] = [];
   /** Keys that a condition asked for. */
   readonly asked = new Set<string>();
-  /** The vassal's own file, for upper-case magic variables. */
-  own: FileMagic = NO_FILE;
+  readonly documents: Documents;
   strict = false;
   readonly #world: LoaderWorld;
   readonly #conditions: ConditionWorld;
   readonly #declared = new Map<string, readonly string[]>();
-  readonly #inject = {
-    before: [] as { name: string; text: string }[],
-    after: [] as { name: string; text: string }[],
-  };
   /** Scopes in which `inherit` pairs stood, for finding circles. */
   readonly #inheritScopes = new WeakMap<ConfigEntry, Scope>();
+  /** First value of each key so far. */
+  readonly #first = new Map<string, string>();
   #restricted: RestrictedNames | undefined;
-  #lastIni:
-    | { readonly text: InjectedText; readonly magic: FileMagic; readonly identity: string }
-    | undefined;
+  #characters = 0;
 
   constructor(world: LoaderWorld) {
     this.#world = world;
-    const { host, facts, environment, limits } = world;
+    const { host, facts, environment, limits, sources } = world;
+    this.documents = new Documents({
+      sources,
+      facts,
+      limits,
+      warn: (code, message, origin) => this.warn(code, message, origin),
+    });
     this.#conditions = {
       host,
       facts,
@@ -104,88 +88,71 @@ export class Loader {
       hasPlugin: (name) => world.hasPlugin(name),
       firstValue: (key) => {
         this.asked.add(key);
-        return this.entries.find((entry) => entry.key === key && entry.value !== undefined)?.value;
+        return this.#first.get(key);
       },
     };
   }
 
+  /** After a thousand of them nobody reads the rest. */
   warn(code: ConfigWarningCode, message: string, origin: ConfigOrigin): void {
+    if (this.warnings.length >= 1000) return;
     this.warnings.push({ code, message: `${formatOrigin(origin)}: ${message}`, origin });
   }
 
+  /** True for a name that `declare-option` made. */
+  isDeclared(key: string): boolean {
+    return this.#declared.has(key);
+  }
+
   /** One pair of a source, through the block that may be open there. */
-  async feed(
-    pair: Pick<EnvironmentKey, "key" | "origin"> & { readonly value: string | undefined },
-    scope: Scope,
-  ): Promise<void> {
+  async feed(pair: Pair, scope: Scope): Promise<void> {
     const { key, value, origin } = pair;
     const directive = findDirective(key);
     const { block } = scope;
     if (directive?.do === "end-logic") {
       if (block === undefined) this.warn("stray-end", `"${key}" ends nothing`, origin);
       scope.block = undefined;
-      this.#push({ key, value, origin });
-    } else if (block === undefined) await this.#execute(key, value, origin, scope);
+      this.#push(pair);
+    } else if (block === undefined) await this.#execute(pair, scope);
     else if (directive?.do === "else") {
       block.inElse = !block.inElse;
-      this.#push({ key, value, origin });
-    } else await this.#feedBlock(pair, directive, block, scope);
-  }
-
-  async #feedBlock(
-    {
-      key,
-      value,
-      origin,
-    }: Pick<EnvironmentKey, "key" | "origin"> & { readonly value: string | undefined },
-    directive: Directive | undefined,
-    block: Block,
-    scope: Scope,
-  ): Promise<void> {
-    if (!block.inElse || block.lastHeld === undefined) {
-      const turns = evaluateCondition(block.key, block.argument, this.#conditions, block.origin);
-      block.lastHeld = turns.length > 0;
-      if (!block.inElse) {
-        if (turns.length === 0 && directive?.do === "logic") {
-          this.warn(
-            "nested-logic",
-            `"${key}" in a block that does not count is skipped, and the next end closes the outer block`,
-            origin,
-          );
-        }
-        for (const { context } of turns) {
-          await this.#execute(
-            key,
-            context === undefined ? value : value?.replaceAll("%(_)", () => context),
-            origin,
-            scope,
-          );
-        }
-        return;
+      this.#push(pair);
+    } else {
+      const turns = turnsOfLine(block, this.#conditions);
+      if (turns.length === 0 && directive?.do === "logic") {
+        const consequence = "is skipped, and the next end closes the outer block";
+        this.warn("nested-logic", `"${key}" in a block that does not count ${consequence}`, origin);
+      }
+      for (const { context } of turns) {
+        const filled = context === undefined ? value : value?.replaceAll("%(_)", () => context);
+        await this.#execute({ key, value: filled, origin }, scope);
       }
     }
-    if (!block.lastHeld) await this.#execute(key, value, origin, scope);
   }
 
   /** The end of a source: a block must not go on in the next one, as it does in uWSGI. */
-  closeScope(scope: Scope): void {
-    if (scope.block === undefined) return;
-    throw new ConfigError(
-      "unclosed-block",
-      `"${scope.block.key}" has no end in this file or command line: add "endif" or "endfor"`,
-      scope.block.origin,
-    );
+  closeScope({ block }: Scope): void {
+    if (block === undefined) return;
+    const message = `"${block.key}" has no end in this file or command line: add "endif" or "endfor"`;
+    throw new ConfigError("unclosed-block", message, block.origin);
   }
 
   #push(pair: Omit<ConfigEntry, "option">): ConfigEntry {
-    if (this.entries.length >= this.#world.limits.entries) {
+    const { limits, options } = this.#world;
+    if (this.entries.length >= limits.entries) {
+      throw new ConfigError("too-large", `more than ${limits.entries} pairs`, pair.origin);
+    }
+    this.#characters += pair.key.length + (pair.value?.length ?? 0);
+    if (this.#characters > limits.totalBytes) {
       throw new ConfigError(
         "too-large",
-        `more than ${this.#world.limits.entries} pairs`,
+        `all values together have more than ${limits.totalBytes} characters`,
         pair.origin,
       );
     }
-    const option = pair.placeholder === true ? undefined : this.#world.options.find(pair.key);
+    if (pair.value !== undefined && !this.#first.has(pair.key))
+      this.#first.set(pair.key, pair.value);
+    const option = pair.placeholder === true ? undefined : options.find(pair.key);
     const entry: ConfigEntry = option === undefined ? pair : { ...pair, option };
     this.entries.push(entry);
     return entry;
@@ -196,64 +163,57 @@ export class Loader {
     const { by, names } = this.#restricted;
     const canonical = this.#world.options.find(key)?.name ?? key;
     if ((names.has(key) || names.has(canonical)) === (by === "whitelist")) return;
-    throw new ConfigError("forbidden-option", `forbidden option "${key}" (by ${by})`, origin);
+    throw new ConfigError(
+      "forbidden-option",
+      `forbidden option ${JSON.stringify(key)} (by ${by})`,
+      origin,
+    );
   }
 
-  async #execute(
-    key: string,
-    value: string | undefined,
-    origin: ConfigOrigin,
-    scope: Scope,
-  ): Promise<void> {
-    const directive = findDirective(key);
+  async #execute(pair: Pair, scope: Scope): Promise<void> {
+    const directive = findDirective(pair.key);
     if (directive?.do === "end-list") this.#restricted = undefined;
-    this.#checkAllowed(key, origin);
-    const declared = this.#declared.get(key);
-    const entry = this.#push({ key, value, origin });
-    if (declared !== undefined) await this.#useDeclared(key, declared, value ?? "", origin, scope);
+    this.#checkAllowed(pair.key, pair.origin);
+    const declared = this.#declared.get(pair.key);
+    const entry = this.#push(pair);
+    if (declared !== undefined) await this.#useDeclared(declared, pair, scope);
     else if (directive !== undefined) await this.#perform(directive, entry, scope);
   }
 
-  // One case per directive; each is short.
   async #perform(directive: Directive, entry: ConfigEntry, scope: Scope): Promise<void> {
     const { key, origin } = entry;
     const value = entry.value ?? "";
     switch (directive.do) {
       case "file":
-        return this.readFile(value, directive.format, origin, scope, key);
+        return this.readFile(value, directive.format, origin, scope);
       case "include":
-        return this.readFile(value, "by-suffix", origin, scope, key);
+        return this.readFile(value, "by-suffix", origin, scope, false);
       case "inherit":
         this.#inheritScopes.set(entry, { ...scope, block: undefined });
         return;
       case "set":
+        return this.#execute({ ...splitAssignment(value, origin), origin }, scope);
       case "set-placeholder":
-        return this.#set(directive.do, value, origin, scope);
+        this.#setPlaceholder(value, origin);
+        return;
       case "declare-option":
-        return this.#declare(value, origin);
+        this.#declare(value, origin);
+        return;
       case "strict":
         this.strict ||= parseFlag(entry.value);
         return;
       case "blacklist":
       case "whitelist":
-        this.#restricted = {
-          by: directive.do,
-          names: new Set(value.split(" ").filter((name) => name !== "")),
-        };
+        this.#restricted = { by: directive.do, names: new Set(wordsOf(value)) };
         return;
-      case "inject": {
-        const { bytes, name } = await this.#world.sources.read(
-          this.#addressOf(value, origin),
-          origin,
-        );
-        this.#inject[directive.where].push({ name, text: this.#decode(bytes, name, origin) });
-        return;
-      }
+      case "inject":
+        return this.documents.inject(directive.where, value, origin);
       case "logic":
         if (scope.block !== undefined) {
+          const open = `"${scope.block.key}" (${formatOrigin(scope.block.origin)}) is still open`;
           throw new ConfigError(
             "nested-logic",
-            `recursive logic in options is not supported (option = ${key}): "${scope.block.key}" (${formatOrigin(scope.block.origin)}) is still open`,
+            `recursive logic in options is not supported (option = ${key}): ${open}`,
             origin,
           );
         }
@@ -266,52 +226,27 @@ export class Loader {
         this.output.push(value);
         return;
       case "exit":
-        throw new ExitRequest(this.#exitCode(entry));
+        throw new ExitRequest(exitCode(entry));
       case "unavailable":
         throw new ConfigError("not-available", `option "${key}" is not available here`, origin);
       case "print":
       case "get":
       case "end-list":
       case "end-logic":
+        // What these do is done where the list is finished, or was done before.
         return;
     }
   }
 
-  /** On the command line without a number 1, in a file without one 0, as in uWSGI. */
-  #exitCode({ value, origin }: ConfigEntry): number {
-    if (value === undefined) return 1;
-    if (value === "") return 0;
-    if (!/^\d{1,3}$/.test(value) || Number(value) > 255)
-      throw new ConfigError(
-        "bad-directive",
-        `exit needs a code from 0 to 255, not ${JSON.stringify(value)}`,
-        origin,
-      );
-    return Number(value);
-  }
-
-  async #set(
-    kind: "set" | "set-placeholder",
-    text: string,
-    origin: ConfigOrigin,
-    scope: Scope,
-  ): Promise<void> {
-    const equals = text.indexOf("=");
-    if (equals < 0)
-      throw new ConfigError(
-        "bad-directive",
-        `invalid placeholder/--set value ${JSON.stringify(text)}: KEY=VALUE is needed`,
-        origin,
-      );
-    const key = text.slice(0, equals);
-    const value = text.slice(equals + 1);
-    if (kind === "set") return this.#execute(key, value, origin, scope);
-    if (this.#world.options.find(key) !== undefined)
+  #setPlaceholder(text: string, origin: ConfigOrigin): void {
+    const { key, value } = splitAssignment(text, origin);
+    if (this.#world.options.find(key) !== undefined) {
       throw new ConfigError(
         "bad-directive",
         `"${key}" is an option and cannot be a placeholder`,
         origin,
       );
+    }
     this.#push({ key, value, origin, placeholder: true });
   }
 
@@ -329,198 +264,107 @@ export class Loader {
         origin,
       );
     }
-    if (this.#world.options.find(name) !== undefined)
+    if (this.#world.options.find(name) !== undefined) {
       throw new ConfigError("bad-directive", `"${name}" is an option already`, origin);
+    }
     this.#declared.set(name, templates);
   }
 
+  /** `$1`... are the words of the value; the pairs that come out are executed like written ones. */
   async #useDeclared(
-    key: string,
     templates: readonly string[],
-    value: string,
-    origin: ConfigOrigin,
+    { key, value, origin }: Pair,
     scope: Scope,
   ): Promise<void> {
-    if (scope.depth >= this.#world.limits.depth)
-      throw new ConfigError("too-deep", `the declared option "${key}" uses itself`, origin);
-    const words = value.split(" ").filter((word) => word !== "");
+    if (scope.depth >= this.#world.limits.depth) {
+      throw new ConfigError(
+        "too-deep",
+        `the declared option ${JSON.stringify(key)} uses itself`,
+        origin,
+      );
+    }
+    const words = wordsOf(value ?? "");
     const inner: Scope = { depth: scope.depth + 1, reading: scope.reading, block: undefined };
     for (const template of templates) {
       const filled = template.replaceAll(
         /\$(\d)/g,
         (_, digit: string) => words[Number(digit) - 1] ?? "",
       );
-      const equals = filled.indexOf("=");
       await this.#execute(
-        filled.slice(0, equals),
-        filled.slice(equals + 1),
-        { ...origin, via: origin },
+        { ...splitAssignment(filled, origin), origin: { ...origin, via: origin } },
         inner,
       );
     }
     this.closeScope(inner);
   }
 
-  /** True for a name that `declare-option` made. */
-  isDeclared(key: string): boolean {
-    return this.#declared.has(key);
-  }
-
-  #addressOf(text: string, origin: ConfigOrigin): Exclude<Address, { kind: "last" }> {
-    const address = parseAddress(text);
-    const empty = address.kind === "last" || (address.kind === "file" && address.path === "");
-    if (empty)
-      throw new ConfigError(
-        "bad-directive",
-        `a file name is needed, not ${JSON.stringify(text)}`,
-        origin,
-      );
-    return address;
-  }
-
-  #decode(bytes: Uint8Array, name: string, origin: ConfigOrigin): string {
-    try {
-      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    } catch {
-      this.warn(
-        "bad-encoding",
-        `${JSON.stringify(name)} is not valid UTF-8: the bytes that are not are lost`,
-        origin,
-      );
-      return new TextDecoder("utf-8").decode(bytes);
-    }
-  }
-
-  /** Reads what an address names at this place of the list. `key` is the option that asked. */
+  /**
+   * Reads what an address names at this place of the list.
+   * @param canBeOwn false for templates: upper-case magic variables are not theirs
+   */
   async readFile(
-    text: string,
+    address: string,
     format: ConfigFormat | "by-suffix",
     origin: ConfigOrigin,
     scope: Scope,
-    key?: string,
+    canBeOwn = true,
   ): Promise<void> {
-    if (scope.depth >= this.#world.limits.depth)
-      throw new ConfigError(
-        "too-deep",
-        `files are included deeper than ${this.#world.limits.depth} levels`,
-        origin,
-      );
-    const parsed = parseAddress(text);
-    if (parsed.kind === "last" && parsed.section !== "")
-      return this.#readLast(parsed.section, origin, scope);
-    const address = this.#addressOf(text, origin);
-    const resolved =
-      format === "by-suffix"
-        ? formatOfName(
-            address.kind === "file" ? address.path : address.kind === "scheme" ? address.rest : "",
-          )
-        : format;
-    if (resolved === undefined) {
-      throw new ConfigError(
-        "unknown-format",
-        `unable to load configuration from ${JSON.stringify(text)}: its name tells no format (.ini, .xml, .yaml, .yml, .json, .js)`,
-        origin,
-      );
-    }
-    const source = await this.#world.sources.read(address, origin);
-    const magic = this.#world.sources.magicOf(address);
-    if (this.own === NO_FILE && key !== "include" && key !== "inherit") this.own = magic;
-    const injected = new InjectedText(
-      this.#inject.before,
-      {
-        name: magic.path === "" ? source.name : magic.path,
-        text: this.#decode(source.bytes, source.name, origin),
-      },
-      this.#inject.after,
-    );
-    if (resolved === "ini") this.#lastIni = { text: injected, magic, identity: source.identity };
-    await this.#readText(
-      injected,
-      resolved,
-      magic,
-      source.identity,
-      address.section,
+    const { depth } = this.#world.limits;
+    if (scope.depth >= depth)
+      throw new ConfigError("too-deep", `files are included deeper than ${depth} levels`, origin);
+    const document = await this.documents.open({
+      address,
+      format,
       origin,
-      scope,
-    );
-  }
-
-  async #readLast(section: string, origin: ConfigOrigin, scope: Scope): Promise<void> {
-    const last = this.#lastIni;
-    if (last === undefined)
-      throw new ConfigError(
-        "bad-directive",
-        `":${section}" is a section of the ini file read before, and none was`,
-        origin,
-      );
-    await this.#readText(
-      last.text,
-      "ini",
-      { ...last.magic, address: "", section },
-      last.identity,
-      section,
-      origin,
-      scope,
-    );
-  }
-
-  async #readText(
-    text: InjectedText,
-    format: ConfigFormat,
-    magic: FileMagic,
-    identity: string,
-    section: string | undefined,
-    origin: ConfigOrigin,
-    scope: Scope,
-  ): Promise<void> {
-    const wanted = section ?? DEFAULT_SECTION;
-    const reading = `${identity}\0${wanted}`;
-    if (scope.reading.includes(reading)) {
-      throw new ConfigError(
-        "include-cycle",
-        `${JSON.stringify(identity)} (section "${wanted}") includes itself`,
-        origin,
-      );
-    }
+      reading: scope.reading,
+      canBeOwn,
+    });
     const inner: Scope = {
       depth: scope.depth + 1,
-      reading: [...scope.reading, reading],
+      reading: [...scope.reading, document.reading],
       block: undefined,
     };
-    const at = (line: number): ConfigOrigin => {
-      const place = text.locate(line);
-      const via = origin.kind === "file" ? { via: origin } : {};
-      return { kind: "file", source: place.name, line: place.line, section: wanted, ...via };
-    };
-    const context = { file: magic, own: this.own, facts: this.#world.facts };
-    const pairs = await readPairs(format, text.text, {
-      section: wanted,
-      sectionGiven: section !== undefined,
-      maxPairs: this.#world.limits.entries,
-      at,
-      warn: (code, line, message) => this.warn(code, message, at(line)),
-      expand: (part, line) =>
-        substituteMagic(part, context, at(line), (sequence, offset) => {
-          this.warn(
-            "unknown-magic",
-            `${JSON.stringify(sequence)} has no meaning and is removed; write "%%" for a percent sign`,
-            at(line + offset),
-          );
-        }),
-    });
-    for (const { key, value, line } of pairs)
-      await this.feed({ key, value, origin: at(line) }, inner);
+    for (const pair of document.pairs) await this.feed(pair, inner);
     this.closeScope(inner);
   }
 
   /** Reads what an `inherit` pair names, to the end of the list. `value` is substituted. */
   async inherit(entry: ConfigEntry, value: string): Promise<void> {
-    await this.readFile(
-      value,
-      "by-suffix",
-      entry.origin,
-      this.#inheritScopes.get(entry) ?? newScope(),
-      "inherit",
+    const scope = this.#inheritScopes.get(entry) ?? newScope();
+    await this.readFile(value, "by-suffix", entry.origin, scope, false);
+  }
+}
+
+function wordsOf(text: string): readonly string[] {
+  return text.split(" ").filter((word) => word !== "");
+}
+
+/** `KEY=VALUE` of `set`; neither is trimmed. */
+function splitAssignment(
+  text: string,
+  origin: ConfigOrigin,
+): { readonly key: string; readonly value: string } {
+  const equals = text.indexOf("=");
+  if (equals < 0) {
+    throw new ConfigError(
+      "bad-directive",
+      `invalid placeholder/--set value ${JSON.stringify(text)}: KEY=VALUE is needed`,
+      origin,
     );
   }
+  return { key: text.slice(0, equals), value: text.slice(equals + 1) };
+}
+
+/** On the command line without a number 1, in a file without one 0, as in uWSGI. */
+function exitCode({ value, origin }: ConfigEntry): number {
+  if (value === undefined) return 1;
+  if (value === "") return 0;
+  if (!/^\d{1,3}$/.test(value) || Number(value) > 255) {
+    throw new ConfigError(
+      "bad-directive",
+      `exit needs a code from 0 to 255, not ${JSON.stringify(value)}`,
+      origin,
+    );
+  }
+  return Number(value);
 }

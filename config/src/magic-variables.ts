@@ -134,6 +134,8 @@ export function substituteMagic(
   if (percent < 0) return text;
   let result = "";
   let done = 0;
+  let lines = 0;
+  let counted = 0;
   for (; percent >= 0; percent = text.indexOf("%", done)) {
     result += text.slice(done, percent);
     const letter = String.fromCodePoint(text.codePointAt(percent + 1) ?? 0x0a);
@@ -145,10 +147,15 @@ export function substituteMagic(
     const value = magicValue(letter, context);
     if (value === undefined) {
       if (letter === "\n" || letter === "\r") done = percent + 1;
-      unknown(
-        letter.trim() === "" ? "%" : `%${letter}`,
-        text.slice(0, percent).split("\n").length - 1,
-      );
+      for (
+        let newline = text.indexOf("\n", counted);
+        newline >= 0 && newline < percent;
+        newline = text.indexOf("\n", counted)
+      ) {
+        lines += 1;
+        counted = newline + 1;
+      }
+      unknown(letter.trim() === "" ? "%" : `%${letter}`, lines);
     } else if (letter !== "[" && CONTROL.test(value)) {
       throw new ConfigError(
         "bad-directive",

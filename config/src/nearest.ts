@@ -40,12 +40,12 @@ function normalise(name: string): string {
 
 /**
  * The candidate that `name` was probably meant to be, or undefined when none is near enough: at most
- * a third of its letters wrong. Names beyond 64 characters get no suggestion.
+ * a third of its letters wrong, with fewer than three letters none. Names beyond 64 characters get no suggestion.
  */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   if (name.length > 64) return undefined;
   const wanted = normalise(name);
-  let limit = Math.max(1, Math.floor(wanted.length / 3));
+  let limit = wanted.length < 3 ? 0 : Math.max(1, Math.floor(wanted.length / 3));
   let best: string | undefined;
   for (const candidate of candidates) {
     const distance = editDistance(wanted, normalise(candidate), limit);

@@ -4,9 +4,13 @@
  */
 import { ConfigError } from "./errors.ts";
 import { evaluate } from "./expression.ts";
+import type { ConfigLimits } from "./load-types.ts";
 import { formatOrigin } from "./origin.ts";
 import type { ConfigEntry } from "./origin.ts";
 import { substitute } from "./substitution.ts";
+
+/** Longest chain of placeholders in placeholders. */
+const MAX_CHAIN = 500;
 
 interface Slot {
   readonly entry: ConfigEntry;
@@ -28,13 +32,13 @@ export interface PlaceholderResult {
 /**
  * @param substitutable false for pairs that were executed while reading: they keep their text, but
  *   can be looked up
- * @param maxLength of one value
+ * @param limits of one value, and of all that is put in together
  * Throws ConfigError `placeholder-cycle` or `too-large` with the place of the pair.
  */
 export function resolvePlaceholders(
   entries: readonly ConfigEntry[],
   substitutable: (entry: ConfigEntry) => boolean,
-  maxLength: number,
+  limits: Pick<ConfigLimits, "valueLength" | "totalBytes">,
 ): PlaceholderResult {
   const slots = entries.map((entry): Slot => {
     const open = entry.value?.includes("%(") === true && substitutable(entry);
@@ -46,18 +50,26 @@ export function resolvePlaceholders(
   const used = new Set<string>();
   const unresolved: { readonly entry: ConfigEntry; readonly name: string }[] = [];
   const chain: Slot[] = [];
+  let total = 0;
 
   function resolve(slot: Slot): string | undefined {
     if (slot.state === "done") return slot.value;
     const { entry } = slot;
-    if (slot.state === "working" || chain.length > 500) {
+    if (chain.length > MAX_CHAIN) {
+      throw new ConfigError(
+        "too-deep",
+        `placeholders refer to each other over more than ${MAX_CHAIN} steps`,
+        entry.origin,
+      );
+    }
+    if (slot.state === "working") {
       const circle = chain.slice(Math.max(0, chain.indexOf(slot))).map((each) => each.entry);
       const shown = circle
         .slice(0, 8)
-        .map((each) => `"${each.key}" (${formatOrigin(each.origin)})`);
+        .map((each) => `${JSON.stringify(each.key)} (${formatOrigin(each.origin)})`);
       throw new ConfigError(
         "placeholder-cycle",
-        `the value of "${entry.key}" needs itself: ${shown.join(" needs ")}`,
+        `the value of ${JSON.stringify(entry.key)} needs itself: ${shown.join(" needs ")}`,
         entry.origin,
       );
     }
@@ -72,10 +84,11 @@ export function resolvePlaceholders(
       });
       if (result === undefined) unresolved.push({ entry, name: inside });
       length += result?.length ?? 0;
-      if (length > maxLength)
+      total += result?.length ?? 0;
+      if (length > limits.valueLength || total > limits.totalBytes)
         throw new ConfigError(
           "too-large",
-          `the value of "${entry.key}" grows over ${maxLength} characters`,
+          `the value of ${JSON.stringify(entry.key)} grows beyond bounds`,
           entry.origin,
         );
       return result;

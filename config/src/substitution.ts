@@ -27,6 +27,9 @@ export function findOccurrence(text: string, sign: string, from: number): Occurr
   return undefined;
 }
 
+/** What is nested deeper stays as written. */
+const MAX_DEPTH = 100;
+
 /**
  * Replaces every occurrence by what `replace` gives for its inside; `undefined` leaves it as written
  * (with what is inside of it replaced). Inner occurrences come first.
@@ -35,7 +38,9 @@ export function substitute(
   text: string,
   sign: string,
   replace: (inside: string) => string | undefined,
+  depth = 0,
 ): string {
+  if (depth > MAX_DEPTH) return text;
   let result = "";
   let done = 0;
   for (
@@ -43,7 +48,7 @@ export function substitute(
     found !== undefined;
     found = findOccurrence(text, sign, done)
   ) {
-    const inside = substitute(found.inside, sign, replace);
+    const inside = substitute(found.inside, sign, replace, depth + 1);
     result += text.slice(done, found.start) + (replace(inside) ?? `${sign}(${inside})`);
     done = found.end;
   }

@@ -159,7 +159,9 @@ export function readXml(text: string, context: ReaderContext): readonly RawPair[
   });
   parser.write(text).close();
   if (!collector.found) {
-    const wanted = context.sectionGiven ? `<uwsgi id="${context.section}">` : "<uwsgi>";
+    const wanted = context.sectionGiven
+      ? `<uwsgi id=${JSON.stringify(context.section)}>`
+      : "<uwsgi>";
     throw new ConfigError(
       "missing-section",
       `invalid xml root element, ${wanted} expected`,

@@ -3,8 +3,8 @@
  * know; here anchors, aliases and flow mappings work and a wrong indent is an error with its line.
  * Scalars stay text: `yes` and `12` are what is written.
  */
-import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml";
-import type { Document, ParsedNode, YAMLMap } from "yaml";
+import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, visit } from "yaml";
+import type { Alias, Document, ParsedNode, YAMLMap } from "yaml";
 import { ConfigError } from "./errors.ts";
 import { missingSection } from "./ini.ts";
 import type { RawPair, ReaderContext } from "./reader.ts";
@@ -13,13 +13,13 @@ const MAX_DEPTH = 64;
 
 class YamlCollector {
   readonly pairs: RawPair[] = [];
-  readonly #document: Document.Parsed;
+  readonly #targets: ReadonlyMap<Alias, ParsedNode>;
   readonly #context: ReaderContext;
   readonly #lines: LineCounter;
   #visits = 0;
 
-  constructor(document: Document.Parsed, context: ReaderContext, lines: LineCounter) {
-    this.#document = document;
+  constructor(targets: ReadonlyMap<Alias, ParsedNode>, context: ReaderContext, lines: LineCounter) {
+    this.#targets = targets;
     this.#context = context;
     this.#lines = lines;
   }
@@ -42,7 +42,7 @@ class YamlCollector {
     if (this.#visits > 2 * this.#context.maxPairs)
       this.#fail("too-large", "its aliases multiply beyond bounds", line);
     if (!isAlias(node)) return node;
-    const target: unknown = node.resolve(this.#document);
+    const target = this.#targets.get(node);
     if (target === undefined) this.#fail("syntax", `unknown alias *${node.source}`, line);
     return target;
   }
@@ -68,9 +68,18 @@ class YamlCollector {
       const line = isAlias(raw) ? keyLine : this.lineOf(node, keyLine);
       const empty = node.type === "PLAIN" && node.source === "";
       if (empty || node.value === null)
-        this.#context.warn("ignored-content", keyLine, `"${key}" has no value and is ignored`);
+        this.#context.warn(
+          "ignored-content",
+          keyLine,
+          `${JSON.stringify(key)} has no value and is ignored`,
+        );
       else this.#add({ key, value: textOf(node.value), line });
-    } else this.#context.warn("ignored-content", keyLine, `"${key}" has no value and is ignored`);
+    } else
+      this.#context.warn(
+        "ignored-content",
+        keyLine,
+        `${JSON.stringify(key)} has no value and is ignored`,
+      );
   }
 
   #add(pair: RawPair): void {
@@ -104,6 +113,36 @@ function findSection(
   return undefined;
 }
 
+/** What each alias stands for: the last node of that name before it. */
+function aliasTargets(document: Document.Parsed): ReadonlyMap<Alias, ParsedNode> {
+  const anchors = new Map<string, ParsedNode>();
+  const targets = new Map<Alias, ParsedNode>();
+  visit(document, {
+    Node(_, node) {
+      if (isAlias(node)) {
+        const target = anchors.get(node.source);
+        if (target !== undefined) targets.set(node, target);
+      } else if (node.anchor !== undefined) anchors.set(node.anchor, node as ParsedNode);
+    },
+  });
+  return targets;
+}
+
+/** The parser follows nesting by recursion: whatever it throws is the text's fault. */
+function guarded<Result>(context: ReaderContext, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(
+      "syntax",
+      `the yaml parser gave up: ${error instanceof Error ? error.message : String(error)}`,
+      context.at(0),
+      { cause: error },
+    );
+  }
+}
+
 function parse(
   text: string,
   context: ReaderContext,
@@ -135,9 +174,11 @@ function parse(
  */
 export function readYaml(raw: string, context: ReaderContext): readonly RawPair[] {
   const lines = new LineCounter();
-  const document = parse(context.expand(raw, 1), context, lines);
+  const text = context.expand(raw, 1);
+  const document = guarded(context, () => parse(text, context, lines));
+  const targets = guarded(context, () => aliasTargets(document));
   const root = document.contents;
-  const section = isMap(root) ? findSection(root as YAMLMap, context.section) : undefined;
+  const section = isMap(root) ? findSection(root, context.section) : undefined;
   if (section === undefined) {
     const keys = isMap(root)
       ? root.items.flatMap(({ key }) => (isScalar(key) ? [textOf(key.value)] : []))
@@ -145,11 +186,15 @@ export function readYaml(raw: string, context: ReaderContext): readonly RawPair[
     missingSection(context, keys);
     return [];
   }
-  const collector = new YamlCollector(document, context, lines);
+  const collector = new YamlCollector(targets, context, lines);
   const line = collector.lineOf(isScalar(section.key) ? section.key : null, 1);
-  const body: unknown = isAlias(section.value) ? section.value.resolve(document) : section.value;
+  const body: unknown = isAlias(section.value) ? targets.get(section.value) : section.value;
   if (isMap(body)) collector.mapping(body, 0, line);
   else
-    context.warn("ignored-content", line, `"${context.section}" is no mapping and counts as empty`);
+    context.warn(
+      "ignored-content",
+      line,
+      `${JSON.stringify(context.section)} is no mapping and counts as empty`,
+    );
   return collector.pairs;
 }
