@@ -33,14 +33,14 @@ export function statsDocument(input: StatisticsInput): StatsDocument {
   for (const record of input.records) {
     vassals.push(vassalStats(record, addresses.get(record.spec.monitor) ?? record.spec.monitor, input, wallOf));
     perMonitor.set(record.spec.monitor, (perMonitor.get(record.spec.monitor) ?? 0) + 1);
-    const history = record.vassal.history;
-    if (history.failures === 0) continue;
+    const { listing } = describe(record.vassal, input.now, input.policy);
+    if (listing === undefined) continue;
     blacklist.push({
       id: record.spec.name,
-      throttle_level: Math.round(history.delayMs),
-      attempt: history.failures - 1,
-      first_attempt: Math.floor(wallOf(history.firstFailureAt)),
-      last_attempt: Math.floor(wallOf(history.lastFailureAt)),
+      throttle_level: Math.round(listing.delayMs),
+      attempt: listing.failures - 1,
+      first_attempt: Math.floor(wallOf(listing.firstFailureAt)),
+      last_attempt: Math.floor(wallOf(listing.lastFailureAt)),
     });
   }
   return {
@@ -76,21 +76,17 @@ function vassalStats(
   wallOf: (at: Instant) => number,
 ): StatsVassal {
   const { spec, facts, vassal, lastExit } = record;
-  const phase = vassal.phase;
   const description = describe(vassal, input.now, input.policy);
-  const flag = (name: "ready" | "accepting" | "loyal"): 0 | 1 =>
-    (phase.name === "running" && phase[name]) || (name === "loyal" && phase.name === "stopping" && phase.loyal) ? 1 : 0;
-  const pid = "pid" in phase ? phase.pid : undefined;
   return {
     id: spec.name,
     // uWSGI shows -1 where there is no process; only here is it a number at all.
-    pid: pid ?? -1,
+    pid: description.pid ?? -1,
     born: Math.floor(spec.modifiedAt),
     last_mod: Math.floor(facts.lastModified),
     last_heartbeat: facts.lastHeartbeat,
-    loyal: flag("loyal"),
-    ready: flag("ready"),
-    accepting: flag("accepting"),
+    loyal: description.loyal ? 1 : 0,
+    ready: description.ready ? 1 : 0,
+    accepting: description.accepting ? 1 : 0,
     last_loyal: facts.lastLoyal,
     last_ready: facts.lastReady,
     last_accepting: facts.lastAccepting,
@@ -99,7 +95,7 @@ function vassalStats(
     cursed: facts.cursedAt,
     zerg: 0,
     on_demand: spec.socket ?? "",
-    suspended: phase.name === "suspended" ? 1 : 0,
+    suspended: description.state === "suspended" ? 1 : 0,
     adopted: 0,
     uid: spec.uid ?? 0,
     gid: spec.gid ?? 0,
@@ -123,7 +119,7 @@ function vassalStats(
     reloads: vassal.history.reloads,
     crashes: vassal.history.crashes,
     unknown_bytes: facts.unknownBytes,
-    uptime: "startedAt" in phase ? Math.round(input.now - phase.startedAt) / 1000 : 0,
+    uptime: Math.round(description.upMs ?? 0) / 1000,
     attrs: spec.attributes,
     ...(spec.path === undefined ? {} : { path: spec.path }),
   };
