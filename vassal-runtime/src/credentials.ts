@@ -2,9 +2,9 @@
  * The process's own user, group, directory and environment, changed as the configuration says. Order
  * as in uWSGI: the user is left before sockets are bound and before the directory is entered.
  */
-import { readFileSync } from "node:fs";
 import { RuntimeError, reasonOf } from "./errors.ts";
 import { log, quote } from "./log.ts";
+import { become, findGroup, findUser, groupsOf } from "./platform.ts";
 import type { RuntimeSettings } from "./settings.ts";
 
 type Environment = Record<string, string>;
@@ -45,49 +45,40 @@ export function enterDirectory(directory: string | undefined): void {
  */
 export function dropPrivileges(uid: string | undefined, gid: string | undefined): void {
   if (uid === undefined && gid === undefined) return;
-  if (process.geteuid?.() !== 0) {
-    checkUnprivileged("uid", uid, process.geteuid?.());
-    checkUnprivileged("gid", gid, process.getegid?.());
+  const isRoot = process.geteuid?.() === 0;
+  const user = uid === undefined ? undefined : findUser(uid);
+  const wantedUid = uid === undefined ? undefined : idOf("uid", uid, user?.uid, isRoot);
+  const wantedGid = gid === undefined ? user?.gid : idOf("gid", gid, findGroup(gid)?.gid, isRoot);
+  if (!isRoot) {
+    if (uid !== undefined) checkUnprivileged("uid", uid, wantedUid, process.geteuid?.());
+    if (gid !== undefined) checkUnprivileged("gid", gid, wantedGid, process.getegid?.());
     return;
   }
-  const user = uid === undefined ? undefined : lookUp("/etc/passwd", uid);
-  const group = gid ?? user?.group;
+  const group = wantedGid ?? process.getegid?.() ?? 0;
   try {
-    if (group !== undefined) process.setgid?.(asId(group));
-    if (user !== undefined && group !== undefined) process.initgroups?.(user.name, asId(group));
-    else process.setgroups?.([]);
-    if (uid !== undefined) process.setuid?.(asId(uid));
+    become({
+      uid: wantedUid ?? 0,
+      gid: group,
+      groups: user === undefined ? [] : groupsOf(user.name, group),
+    });
   } catch (error) {
-    const what = [uid === undefined ? "" : `uid = ${quote(uid)}`, gid === undefined ? "" : `gid = ${quote(gid)}`].filter(Boolean).join(", ");
-    throw new RuntimeError("VASSAL_CREDENTIALS", `${what}: ${reasonOf(error)}`, {}, { cause: error });
+    throw new RuntimeError("VASSAL_CREDENTIALS", `user ${uid ?? "root"} and group ${group} cannot be taken: ${reasonOf(error)}`, {}, { cause: error });
   }
 }
 
-function checkUnprivileged(option: "uid" | "gid", wanted: string | undefined, current: number | undefined): void {
-  if (wanted === undefined || wanted === String(current)) return;
-  if (/^\d+$/.test(wanted)) {
-    throw new RuntimeError("VASSAL_CREDENTIALS", `cannot set${option}() as non-root user: ${option} = ${wanted}, but this process runs with ${current}`);
+/** The number behind a name. A number needs no entry in the user database. */
+function idOf(option: "uid" | "gid", text: string, found: number | undefined, isRoot: boolean): number | undefined {
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  if (found === undefined && isRoot) {
+    throw new RuntimeError("VASSAL_CREDENTIALS", `${option} = ${quote(text)}: there is no such ${option === "uid" ? "user" : "group"}; nothing was started`);
   }
-  const name = lookUp(option === "uid" ? "/etc/passwd" : "/etc/group", wanted);
-  if (name?.id !== String(current)) log(`warning: ${option} = ${quote(wanted)} has no effect: this process is not root (${option} ${current})`);
+  return found;
 }
 
-function asId(text: string): number | string {
-  return /^\d+$/.test(text) ? Number(text) : text;
-}
-
-/** A line of /etc/passwd or /etc/group by name or number. Users of other sources are found by Node itself. */
-function lookUp(file: string, wanted: string): { readonly name: string; readonly id: string; readonly group: string | undefined } | undefined {
-  let lines: string[];
-  try {
-    lines = readFileSync(file, "utf8").split("\n");
-  } catch {
-    return undefined;
+function checkUnprivileged(option: "uid" | "gid", text: string, wanted: number | undefined, current: number | undefined): void {
+  if (wanted === current) return;
+  if (/^\d+$/.test(text)) {
+    throw new RuntimeError("VASSAL_CREDENTIALS", `cannot set${option}() as non-root user: ${option} = ${text}, but this process runs with ${current}`);
   }
-  for (const line of lines) {
-    const [name, , id, group] = line.split(":");
-    if (name === undefined || id === undefined) continue;
-    if (name === wanted || id === wanted) return { name, id, group: /^\d+$/.test(group ?? "") ? group : undefined };
-  }
-  return undefined;
+  log(`warning: ${option} = ${quote(text)} has no effect: this process is not root (its ${option} is ${current})`);
 }

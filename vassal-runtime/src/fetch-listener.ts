@@ -52,6 +52,6 @@ function toRequest(incoming: IncomingMessage, signal: AbortSignal): Request {
   const url = target.startsWith("/") ? `${scheme}://${incoming.headers.host ?? "localhost"}${target}` : target;
   const method = incoming.method ?? "GET";
   if (method === "GET" || method === "HEAD") return new Request(url, { method, headers, signal });
-  const body = Readable.toWeb(incoming) as unknown as BodyInit; // the DOM's stream type and Node's differ in name only
+  const body = Readable.toWeb(incoming) as unknown as NonNullable<ConstructorParameters<typeof Response>[0]>; // the DOM's stream type and Node's differ in name only
   return new Request(url, { method, headers, signal, body, duplex: "half" });
 }

@@ -1,0 +1,104 @@
+/**
+ * The `vassal` command: reads the configuration and becomes the kind of vassal that it describes. Loads
+ * only the modules of that kind, because every tenant pays for them at each start.
+ */
+import { connectEmperor } from "./client.ts";
+import type { EmperorConnection } from "./client.ts";
+import { readConfiguration } from "./configuration.ts";
+import { RuntimeError } from "./errors.ts";
+import { readLaunch } from "./launch.ts";
+import type { Launch } from "./launch.ts";
+import { labelLog, log } from "./log.ts";
+import type { RuntimeSettings } from "./settings.ts";
+import type { Vassal } from "./vassal.ts";
+
+const VERSION = "0.1.0";
+
+async function main(): Promise<void> {
+  const launch = readLaunch();
+  labelLog(launch.label);
+  if (launch.worker !== undefined) {
+    const { runWorker } = await import("./worker.ts");
+    return runWorker(JSON.parse(launch.worker) as Parameters<typeof runWorker>[0]);
+  }
+  const emperor = connectEmperor({ defaultActions: false });
+  const early = listenEarly(emperor);
+  const readSettings = async (): Promise<RuntimeSettings | undefined> => settingsOrUndefined(launch, emperor);
+  const settings = await readSettings();
+  if (settings === undefined) return endAfterOutput(1);
+  if (launch.trial) {
+    const { runTrial } = await import("./trial.ts");
+    return runTrial(settings);
+  }
+  if (settings.heartbeatMs !== undefined && !settings.master) emperor.heartbeat(settings.heartbeatMs / 1000);
+  const { dropPrivileges } = await import("./credentials.ts");
+  dropPrivileges(settings.uid, settings.gid);
+  const { adoptSockets, bindSockets } = await import("./sockets.ts");
+  const sockets = await bindSockets(settings, adoptSockets(launch.inherited));
+  const vassal: Vassal = { launch, settings, sockets, emperor, readSettings };
+  const run = await runner(settings);
+  early.end();
+  const running = run(vassal);
+  // The config may have been read before the change that this is about.
+  if (early.reloadAsked()) emperor.emit("reload");
+  await running;
+}
+
+async function runner({ app, master }: RuntimeSettings): Promise<(vassal: Vassal) => void | Promise<void>> {
+  if (app.kind === "command") return (await import("./command-vassal.ts")).runCommand;
+  if (master) return (await import("./master.ts")).runMaster;
+  return (await import("./single.ts")).runSingle;
+}
+
+/** Orders that come before there is anything to stop or reload. */
+function listenEarly(emperor: EmperorConnection): { reloadAsked(): boolean; end(): void } {
+  let asked = false;
+  const reload = (): void => {
+    asked = true;
+  };
+  const stop = (): never => process.exit(0);
+  const lost = (): never => process.exit(1);
+  emperor.on("reload", reload).on("stop", stop).on("lost", lost);
+  return {
+    reloadAsked: () => asked,
+    end: () => void emperor.off("reload", reload).off("stop", stop).off("lost", lost),
+  };
+}
+
+async function settingsOrUndefined(launch: Launch, emperor: EmperorConnection): Promise<RuntimeSettings | undefined> {
+  const configuration = await readConfiguration(launch, emperor);
+  switch (configuration.kind) {
+    case "settings":
+      return configuration.settings;
+    case "invalid":
+      for (const error of configuration.errors) log(error.message);
+      if (launch.argv.length === 0) log("usage: vassal --ini FILE; vassal --help lists the options");
+      return undefined;
+    case "exit":
+      for (const line of configuration.output) process.stdout.write(`${line}\n`);
+      return endAfterOutput(configuration.code);
+    case "help": {
+      const { helpText } = await import("./options.ts");
+      process.stdout.write(helpText());
+      return endAfterOutput(0);
+    }
+    case "version":
+      process.stdout.write(`vassal ${VERSION}\n`);
+      return endAfterOutput(0);
+  }
+}
+
+/** Ends the process when everything written to a pipe has arrived there. */
+async function endAfterOutput(code: number): Promise<never> {
+  await new Promise<void>((resolve) => {
+    process.stdout.write("", () => resolve());
+  });
+  process.exit(code);
+}
+
+// No top-level await: while an app loads nothing may keep the loop alive, and that is no mistake of ours.
+main().catch((error: unknown) => {
+  if (error instanceof RuntimeError) log(error.message);
+  else log(`internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  process.exit(error instanceof RuntimeError ? error.exitCode : 101);
+});

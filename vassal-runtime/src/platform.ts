@@ -1,0 +1,97 @@
+/**
+ * What the runtime needs of the native addon, in its own words: the one file that imports
+ * `@emperor/linux`, except for starting commands. Holds no policy.
+ */
+import * as linux from "@emperor/linux";
+import type { SocketAddress } from "@emperor/linux";
+
+export type SystemAddress = SocketAddress;
+
+/** Binds and listens; nobody accepts. Throws with the errno in the message. */
+export function listenOn(address: SystemAddress, options: { readonly backlog: number; readonly mode?: number }): number {
+  return linux.listen(address, options);
+}
+
+export function closeDescriptor(fd: number): void {
+  linux.close(fd);
+}
+
+/** Does the descriptor exist and listen? */
+export function isListening(fd: number): boolean {
+  try {
+    linux.listenQueueLength(fd);
+    return true;
+  } catch (error) {
+    const code = error instanceof linux.LinuxError ? error.code : "";
+    // Where the kernel does not answer (no socket diagnosis) an address counts, as for uWSGI.
+    return !["EINVAL", "EBADF", "ENOTSOCK", "ENOTCONN", "EOPNOTSUPP"].includes(code) && linux.localAddress(fd) !== undefined;
+  }
+}
+
+/** The address of a listening socket in the form of `http-socket`. */
+export function localAddressText(fd: number): string | undefined {
+  const address = linux.localAddress(fd);
+  return address === undefined ? undefined : addressText(address);
+}
+
+/** The same for an address. */
+export function addressText(address: SystemAddress): string {
+  if (address.family === "unix") return address.path.replace(/^\0/, "@");
+  return address.family === "ipv6" ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+}
+
+/** One more descriptor of the same open socket, close-on-exec: it is sent to ourselves. */
+export function duplicate(fd: number): number {
+  const [here, there] = linux.socketpair({ type: "stream", nonBlocking: "both" });
+  try {
+    linux.sendDescriptors(here, Uint8Array.of(0), [fd]);
+    const copy = linux.receiveDescriptors(there, 1, 1)?.fds[0];
+    if (copy === undefined) throw new Error(`descriptor ${fd} could not be duplicated`);
+    return copy;
+  } finally {
+    linux.close(here);
+    linux.close(there);
+  }
+}
+
+/** Makes a listening socket block in accept(), as programs expect that get it handed over. */
+export function makeBlocking(fd: number): void {
+  linux.setNonBlocking(fd, false);
+}
+
+export interface ExecuteOptions {
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Descriptors that stay open; all others are closed. */
+  readonly keep: readonly number[];
+}
+
+/** Turns this process into another program. Returns only by throwing. */
+export function execute({ path, argv, environment, keep }: ExecuteOptions): never {
+  return linux.execve({ path, argv, env: assignments(environment), keepFds: keep });
+}
+
+/** `NAME=value` strings. */
+export function assignments(environment: Readonly<Record<string, string>>): string[] {
+  return Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+}
+
+/** A user by name or number; undefined if there is none. */
+export function findUser(nameOrId: string): { readonly uid: number; readonly gid: number; readonly name: string } | undefined {
+  return linux.lookupUser(nameOrId);
+}
+
+export function findGroup(nameOrId: string): { readonly gid: number } | undefined {
+  return linux.lookupGroup(nameOrId);
+}
+
+/** All groups of a user. */
+export function groupsOf(name: string, gid: number): readonly number[] {
+  return linux.userGroups(name, gid);
+}
+
+/** Changes ids and groups of the whole process, for good. */
+export function become(credentials: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] }): void {
+  linux.setCredentials(credentials);
+}

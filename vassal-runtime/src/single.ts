@@ -1,0 +1,114 @@
+/**
+ * A vassal of one process: the app runs in the runtime's own process. A reload first lets a child try
+ * the new configuration and the new app; only if both load, the requests are finished and the process
+ * executes itself anew with its sockets, while connections wait in their queues. Knows no workers.
+ */
+import { startApp } from "./app-process.ts";
+import type { AppProcess } from "./app-process.ts";
+import { changeOwnEnvironment, enterDirectory } from "./credentials.ts";
+import { RuntimeError, reasonOf } from "./errors.ts";
+import { log } from "./log.ts";
+import { followOrders } from "./orders.ts";
+import { duplicate } from "./platform.ts";
+import { reexecute } from "./reexecute.ts";
+import { isPushed } from "./vassal.ts";
+import type { Vassal } from "./vassal.ts";
+import { IDLE_GRACE_MS } from "./worker.ts";
+
+/** Runs the vassal; the process exits or becomes its next generation. */
+export async function runSingle(vassal: Vassal): Promise<void> {
+  const { settings } = vassal;
+  if (settings.app.kind !== "node") throw new Error("not a node-app");
+  const single = new Single(vassal);
+  single.follow();
+  changeOwnEnvironment(settings.environment);
+  enterDirectory(settings.chdir);
+  await single.start(settings.app.file, settings.app.origin);
+}
+
+class Single {
+  readonly #vassal: Vassal;
+  #app: AppProcess | undefined;
+  #state: "loading" | "serving" | "reloading" | "stopping" = "loading";
+  #reloadAsked = false;
+
+  constructor(vassal: Vassal) {
+    this.#vassal = vassal;
+  }
+
+  follow(): void {
+    followOrders(this.#vassal.emperor, {
+      reload: () => this.#reload(),
+      stop: (graceful) => this.#stop(graceful),
+      lost: () => process.exit(1),
+    });
+  }
+
+  async start(file: string, origin: string): Promise<void> {
+    const { emperor, launch, settings, sockets } = this.#vassal;
+    // Node closes the descriptor that a server listens on; the copy keeps the queue open over a reload.
+    const copies = sockets.map(({ fd, text }) => ({ fd: duplicate(fd), text }));
+    this.#app = await startApp({
+      file,
+      origin,
+      sockets: copies,
+      backlog: settings.backlog,
+      onLoaded: () => {
+        // uWSGI says so at the first start only; after a reload `accepting` tells the Emperor enough.
+        if (!launch.isReload) emperor.spawned();
+      },
+      onAccepting: () => {
+        emperor.accepting();
+        log(`process ${process.pid} accepts on ${sockets.map(({ text }) => text).join(", ") || "the app's own address"}`);
+      },
+      onFirstServed: () => emperor.loyal(),
+      onFatal: fail,
+    });
+    this.#state = "serving";
+    if (this.#reloadAsked) this.#reload();
+  }
+
+  #reload(): void {
+    this.#reloadAsked = true;
+    if (this.#state !== "serving") return; // a reload that runs reads the newest files anyway
+    this.#state = "reloading";
+    this.#renew().catch(fail);
+  }
+
+  async #renew(): Promise<void> {
+    const { emperor, launch, settings, sockets } = this.#vassal;
+    if (isPushed(launch)) {
+      emperor.wantConfig();
+    } else {
+      const { tryNewGeneration } = await import("./trial.ts");
+      const failure = await tryNewGeneration(launch);
+      if (this.#state !== "reloading") return;
+      if (failure !== undefined) {
+        log(`reload refused, process ${process.pid} goes on as it is: ${failure}`);
+        this.#state = "serving";
+        this.#reloadAsked = false;
+        return;
+      }
+    }
+    await this.#drain(settings.reloadMercyMs);
+    reexecute(launch, sockets);
+  }
+
+  #stop(graceful: boolean): void {
+    const before = this.#state;
+    this.#state = "stopping";
+    if (!graceful || this.#app === undefined) process.exit(0);
+    if (before === "stopping") return;
+    this.#drain(this.#vassal.settings.reloadMercyMs).then(() => process.exit(0), fail);
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    const cut = await this.#app?.drain({ idleGraceMs: IDLE_GRACE_MS, deadlineMs, waitForUpgraded: false });
+    if (cut !== undefined && cut > 0) log(`reload-mercy is over: ${cut} connection(s) cut`);
+  }
+}
+
+function fail(error: unknown): void {
+  log(error instanceof RuntimeError ? error.message : `unexpected: ${reasonOf(error)}`);
+  process.exit(error instanceof RuntimeError ? error.exitCode : 1);
+}

@@ -1,0 +1,62 @@
+/**
+ * The trial before a reload of a one-process vassal: a child loads the new configuration and the new app
+ * without serving, and only says whether that worked. Loaded for reloads only.
+ */
+import { spawn } from "node:child_process";
+import { ENVIRONMENT } from "@emperor/protocol";
+import { changeOwnEnvironment, enterDirectory } from "./credentials.ts";
+import { LAUNCH_VARIABLES } from "./launch.ts";
+import type { Launch } from "./launch.ts";
+import { captureListen } from "./listen-capture.ts";
+import { loadNodeApp, resolveApp } from "./node-app.ts";
+import type { RuntimeSettings } from "./settings.ts";
+
+/** An app that has neither loaded nor failed by then counts as loadable: it may wait for the network. */
+const TRIAL_MS = 20_000;
+
+/** Undefined when a new generation loads; else what went wrong (the child has written the details). */
+export async function tryNewGeneration(launch: Launch): Promise<string | undefined> {
+  const environment: Record<string, string> = { ...launch.environment, [LAUNCH_VARIABLES.trial]: "1" };
+  delete environment[ENVIRONMENT.emperorFd];
+  delete environment[ENVIRONMENT.emperorFdConfig];
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [...process.execArgv, launch.script, ...launch.argv], {
+      cwd: launch.cwd,
+      env: environment,
+      stdio: ["ignore", "ignore", "inherit"],
+    });
+    const timer = setTimeout(() => {
+      resolve(undefined);
+      child.kill("SIGKILL");
+    }, TRIAL_MS);
+    child.once("error", (error) => {
+      clearTimeout(timer);
+      resolve(`the trial could not be started: ${error.message}`);
+    });
+    child.once("exit", (code, signal) => {
+      clearTimeout(timer);
+      resolve(code === 0 ? undefined : `the new version does not load (trial ${signal === null ? `exited with ${code}` : `ended by ${signal}`})`);
+    });
+  });
+}
+
+/** The child's part. Rejects, or exits with 0 as soon as the app is known to load. */
+export async function runTrial(settings: RuntimeSettings): Promise<void> {
+  changeOwnEnvironment(settings.environment);
+  enterDirectory(settings.chdir);
+  const { app } = settings;
+  if (app.kind !== "node") process.exit(0);
+  captureListen({
+    sockets: [],
+    backlog: settings.backlog,
+    onServer: () => process.exit(0),
+    onExtraListener: () => undefined,
+    onListening: () => undefined,
+    trial: true,
+  });
+  const exported = await loadNodeApp(resolveApp(app.file, app.origin), app.origin);
+  // A script that has not called listen() yet goes on; with nothing left to do the exit code is 0, too,
+  // unless it is one that never listens.
+  if (exported.kind !== "nothing") process.exit(0);
+  process.once("beforeExit", () => process.exit(1));
+}

@@ -1,0 +1,63 @@
+/**
+ * A worker under a master: the app in a process of its own. Towards its master it is a vassal like any
+ * other: it speaks the Emperor's protocol on the same variable. Knows no configuration file.
+ */
+import { startApp } from "./app-process.ts";
+import type { AppProcess } from "./app-process.ts";
+import { connectEmperor } from "./client.ts";
+import { RuntimeError } from "./errors.ts";
+import type { SocketDescriptor } from "./listen-capture.ts";
+import { log } from "./log.ts";
+import { followOrders } from "./orders.ts";
+
+/** What a master tells its worker, as JSON in its environment. */
+export interface WorkerOrders {
+  readonly file: string;
+  readonly origin: string;
+  readonly sockets: readonly SocketDescriptor[];
+  readonly backlog: number;
+  readonly heartbeatMs: number | undefined;
+  readonly mercyMs: number;
+}
+
+/** How long an idle kept-alive connection may still bring a request while its worker goes. */
+export const IDLE_GRACE_MS = 250;
+
+/** Serves until told to stop. Never returns normally: the process exits. */
+export async function runWorker(orders: WorkerOrders): Promise<void> {
+  const master = connectEmperor({ defaultActions: false });
+  const fail = (error: unknown): void => {
+    log(error instanceof RuntimeError ? error.message : `unexpected: ${String(error)}`);
+    process.exit(error instanceof RuntimeError ? error.exitCode : 1);
+  };
+  let app: AppProcess | undefined;
+  const leave = (): void => {
+    if (app === undefined) process.exit(0);
+    const drained = app.drain({ idleGraceMs: IDLE_GRACE_MS, deadlineMs: orders.mercyMs, waitForUpgraded: true });
+    drained.then(() => process.exit(0), fail);
+  };
+  let leaving = false;
+  followOrders(master, {
+    reload: () => undefined, // only a master reloads
+    stop: (graceful) => {
+      if (!graceful) process.exit(0);
+      if (!leaving) leave();
+      leaving = true;
+    },
+    lost: () => process.exit(1),
+  });
+  try {
+    app = await startApp({
+      ...orders,
+      onLoaded: () => master.spawned(),
+      onAccepting: () => {
+        master.accepting();
+        if (orders.heartbeatMs !== undefined) master.heartbeat(orders.heartbeatMs / 1000);
+      },
+      onFirstServed: () => master.loyal(),
+      onFatal: fail,
+    });
+  } catch (error) {
+    fail(error);
+  }
+}
