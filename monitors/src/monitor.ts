@@ -13,8 +13,8 @@ export interface VassalSpec {
   /** `ImperialMonitor.id` of the monitor that reports it. */
   readonly monitor: string;
   /**
-   * Opaque; any difference is a change of the source. For files it covers mtime and ctime in ns,
-   * size, inode and owner.
+   * Opaque; any difference is a change of the source. For files it covers mtime in ns, size, device,
+   * inode and owner; not ctime, which a mere chmod or hard link moves.
    */
   readonly version: string;
   /** Wall clock seconds that the source gives (mtime, row ts): the stats' `born` and `last_mod`. */

@@ -1,0 +1,27 @@
+/** Everything that can be wrong with a monitor's address. Match on `code`, never on the text. */
+
+export const MONITOR_ERROR_CODES = {
+  "empty-address": "The text after the scheme, or the whole argument, is empty.",
+  "invalid-address": "The address holds a NUL character, which no path can have.",
+  "unknown-scheme": "The argument starts with SCHEME:// and no monitor of that scheme exists.",
+} as const;
+
+export type MonitorErrorCode = keyof typeof MONITOR_ERROR_CODES;
+
+/** A monitor that cannot be made. `argument` is the text as the user wrote it. */
+export class MonitorError extends Error {
+  override readonly name = "MonitorError";
+  readonly code: MonitorErrorCode;
+  readonly argument: string;
+
+  constructor(
+    code: MonitorErrorCode,
+    argument: string,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options);
+    this.code = code;
+    this.argument = argument;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What is remembered of one config file, and which of it makes a version. Pure data and comparison:
+ * knows neither where the facts came from nor what is done with them.
+ */
+
+/**
+ * The part of a scanned entry that counts. One flat record per file; entries of the native scan fit
+ * as they are, so nothing is copied on the way.
+ */
+export interface FileFacts {
+  /** The vassal's name: base name for `dir`, matched path for `glob`. */
+  readonly name: string;
+  readonly dev: number;
+  readonly ino: number;
+  readonly size: number;
+  readonly mtimeSec: number;
+  readonly mtimeNsec: number;
+  readonly ctimeSec: number;
+  readonly ctimeNsec: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** The entry is a symbolic link; the numbers are its target's, or its own with `emperor-nofollow`. */
+  readonly isLink: boolean;
+  /** Owner of the link itself, for links. */
+  readonly linkUid?: number;
+  readonly linkGid?: number;
+}
+
+/** Same version but for the modification time: what `touch` leaves behind. */
+export function sameButTime(a: FileFacts, b: FileFacts): boolean {
+  return (
+    a.size === b.size && a.ino === b.ino && a.dev === b.dev && a.uid === b.uid && a.gid === b.gid
+  );
+}
+
+/**
+ * Whether both are one version: mtime in ns, size, inode, device and owner. uWSGI compares whole
+ * seconds of mtime with "greater than"; here any difference counts, an older mtime too. ctime is
+ * left out: chmod, a new hard link or a rename elsewhere are no change of the config.
+ */
+export function sameVersion(a: FileFacts, b: FileFacts): boolean {
+  return a.mtimeNsec === b.mtimeNsec && a.mtimeSec === b.mtimeSec && sameButTime(a, b);
+}
+
+/** Same version and same ctime: nothing at all happened to the file in between. */
+export function sameState(a: FileFacts, b: FileFacts): boolean {
+  return a.ctimeNsec === b.ctimeNsec && a.ctimeSec === b.ctimeSec && sameVersion(a, b);
+}
+
+/** `VassalSpec.version` of a file. */
+export function versionOf(facts: FileFacts): string {
+  const nanoseconds = String(facts.mtimeNsec).padStart(9, "0");
+  return `${facts.mtimeSec}.${nanoseconds}-${facts.size}-${facts.dev}:${facts.ino}-${facts.uid}:${facts.gid}`;
+}
+
+/** `VassalSpec.fileId` of a file. */
+export function fileIdOf(facts: FileFacts): string {
+  return `${facts.dev}:${facts.ino}`;
+}
