@@ -4,28 +4,37 @@
  * who decides that something ends.
  */
 
+import { constants } from "node:os";
+import type { Machine, Signal } from "./machine.ts";
+
 /** The set of processes that one vassal's main process started. */
 export interface ProcessTree {
   /**
    * Signals every member that is left. To be called only while the main process is not reaped: until
    * then its pid, and so the group's number, cannot belong to anybody else.
    */
-  signal(pid: number, signal: "SIGTERM" | "SIGKILL"): void;
+  signal(pid: number, signal: Signal): void;
 }
 
 /**
  * The process group as the tree: what fits every system without privileges. A descendant that made a
  * session of its own escapes it; a cgroup will hold those too.
  */
-export const processGroupTree: ProcessTree = {
-  signal(pid, signal) {
+export class ProcessGroupTree implements ProcessTree {
+  readonly #machine: Machine;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  signal(pid: number, signal: Signal): void {
     // kill(-1) would reach every process of the machine and kill(0) ourselves: never, whatever comes in.
     if (!Number.isSafeInteger(pid) || pid <= 1) return;
     try {
-      process.kill(-pid, signal);
+      this.#machine.signalGroup(pid, constants.signals[signal]);
     } catch {
-      // ESRCH: the child has no session yet, or nobody is left. EPERM: members under other users, which
-      // an unprivileged Emperor cannot reach in any way.
+      // EPERM: members under other users, whom an unprivileged Emperor cannot reach in any way. The main
+      // process gets its own signal through its pidfd.
     }
-  },
-};
+  }
+}

@@ -5,12 +5,12 @@
 import type { HandsListener } from "../court/hands.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
-import { processGroupTree, type ProcessTree } from "./cgroup.ts";
+import { ProcessGroupTree, type ProcessTree } from "./cgroup.ts";
 import { runCommand } from "./command-runner.ts";
-import { EmperorHooks } from "./emperor-hooks.ts";
+import { EmperorHooks, type HookWorld } from "./emperor-hooks.ts";
 import { MachineHands } from "./hands.ts";
 import { HelperChildren } from "./helper-children.ts";
-import { readHooks } from "./hook-set.ts";
+import { readHooks, type HookSettings } from "./hook-set.ts";
 import type { Machine } from "./machine.ts";
 import { Planner } from "./plan.ts";
 import { usableSafeFds } from "./safe-fds.ts";
@@ -27,18 +27,48 @@ export class HookError extends Error {
   }
 }
 
+/**
+ * The hooks that run in the Emperor itself, and the reading of all others. Throws `HookError`.
+ * Needed before there are hands: `ownPhase("asap")` and its kin belong to the Emperor's own start.
+ */
+export function createEmperorHooks(
+  settings: HookSettings & Pick<Settings, "hookTimeoutMs">,
+  machine: Machine,
+  logger: Logger,
+): EmperorHooks {
+  const reading = readHooks(settings, process.env["PATH"]);
+  if (!reading.ok) throw new HookError(reading.problems);
+  const helpers = new HelperChildren(machine, settings.hookTimeoutMs);
+  const world: HookWorld = {
+    run: (command) => runCommand(command, settings.hookTimeoutMs),
+    perform: (action) => helpers.perform(action),
+    environment: () => process.env,
+    changeDirectory: (path) => process.chdir(path),
+    setVariable: (name, value) => {
+      process.env[name] = value;
+    },
+    exit: (code) => {
+      logger.flush();
+      process.exit(code);
+    },
+  };
+  return new EmperorHooks(reading.hooks, world, logger);
+}
+
 /** What tests replace. */
 export interface HandsOverrides {
   readonly tree?: ProcessTree;
   readonly now?: () => number;
-  readonly ids?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  readonly ids?: Ids;
 }
 
-function ownIds(): {
+interface Ids {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
-} {
+}
+
+function ownIds(): Ids {
   return {
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
@@ -46,59 +76,32 @@ function ownIds(): {
   };
 }
 
-/**
- * Hands for `settings`. Throws `HookError` when a hook cannot be read.
- *
- * `hook-emperor-start` is not run here: the Emperor does that with `emperorStart()` of the answer's
- * `emperorHooks` before its monitors start, because a failure there is fatal.
- */
+/** Hands for `settings`, which report to `listener`. To be made after the Emperor dropped privileges. */
 export function createHands(
   settings: Settings,
   machine: Machine,
   listener: HandsListener,
   logger: Logger,
+  emperorHooks: EmperorHooks,
   overrides: HandsOverrides = {},
 ): MachineHands {
-  const reading = readHooks(settings, process.env["PATH"]);
-  if (!reading.ok) throw new HookError(reading.problems);
-  const { hooks } = reading;
   const warn = (message: string): void => logger.warning(message);
   const planner = new Planner({
     settings: { ...settings, safeFds: usableSafeFds(settings.safeFds, warn) },
-    hooks,
+    hooks: emperorHooks.set,
     environment: () => process.env,
     ids: overrides.ids ?? ownIds(),
     warn,
   });
-  const helpers = new HelperChildren(machine, () => hands.watcher, settings.hookTimeoutMs);
-  const emperorHooks = new EmperorHooks(
-    hooks,
-    {
-      run: (command) => runCommand(command, settings.hookTimeoutMs),
-      perform: (action) => helpers.perform(action),
-      environment: () => process.env,
-      changeDirectory: (path) => process.chdir(path),
-      setVariable: (name, value) => {
-        process.env[name] = value;
-        planner.invalidateEnvironment();
-      },
-      exit: (code) => {
-        logger.flush();
-        process.exit(code);
-      },
-    },
-    logger,
-  );
-  const hands: MachineHands = new MachineHands({
+  emperorHooks.onEnvironmentChange = () => planner.invalidateEnvironment();
+  return new MachineHands({
     machine,
     listener,
     logger,
     planner,
-    hooks,
+    hooks: emperorHooks.set,
     emperorHooks,
-    helpers,
-    tree: overrides.tree ?? processGroupTree,
+    tree: overrides.tree ?? new ProcessGroupTree(machine),
     now: overrides.now ?? (() => performance.now()),
   });
-  return hands;
 }

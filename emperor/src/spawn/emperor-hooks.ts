@@ -11,7 +11,7 @@ import { quoteName } from "../log/quoting.ts";
 import { Lanes, type RunCommand } from "./command-runner.ts";
 import type { Variables } from "./environment.ts";
 import type { ParsedAction } from "./hook-actions.ts";
-import type { HookSet } from "./hook-set.ts";
+import type { HookSet, OwnPhase } from "./hook-set.ts";
 import type { LifeHook } from "./start-hook.ts";
 
 export interface HookWorld {
@@ -35,12 +35,18 @@ export class EmperorHooks {
   readonly #hooks: HookSet;
   readonly #world: HookWorld;
   readonly #logger: Logger;
+  /** A `putenv` changed the environment that vassals inherit. */
+  onEnvironmentChange: () => void = () => undefined;
   readonly #lanes = new Lanes(CONCURRENT_CHAINS);
 
   constructor(hooks: HookSet, world: HookWorld, logger: Logger) {
     this.#hooks = hooks;
     this.#world = world;
     this.#logger = logger;
+  }
+
+  get set(): HookSet {
+    return this.#hooks;
   }
 
   get hasBeforeVassal(): boolean {
@@ -57,9 +63,11 @@ export class EmperorHooks {
     await this.#lanes.untilIdle();
   }
 
-  /** `hook-emperor-start`, in order, up to the first that fails. Resolves to what went wrong. */
-  async emperorStart(): Promise<string | undefined> {
-    return this.#lanes.run(() => this.#chain(this.#hooks.emperorStart, "emperor-start", {}, true));
+  /** Hooks of the Emperor's own start, in order, up to the first that fails. Resolves to what went wrong. */
+  async ownPhase(phase: OwnPhase): Promise<string | undefined> {
+    const actions = this.#hooks.own[phase];
+    if (actions.length === 0) return undefined;
+    return this.#lanes.run(() => this.#chain(actions, phase, {}, true));
   }
 
   /** `hook-as-emperor-before-vassal`. Resolves to what keeps the vassal from being started. */
@@ -145,6 +153,7 @@ export class EmperorHooks {
         case "putenv": {
           const [name, value] = splitAssignment(action.assignment);
           this.#world.setVariable(name, value);
+          this.onEnvironmentChange();
           return undefined;
         }
         case "exit":

@@ -6,6 +6,7 @@ import type { SpawnFailure } from "@emperor/linux";
 import type { SpawnFailureReport } from "../court/hands.ts";
 import { quoteName } from "../log/quoting.ts";
 import type { HookSet } from "./hook-set.ts";
+import { exitStatusOf } from "./start-hook.ts";
 import { describeExecFailure, type ProgramList } from "./programs.ts";
 
 /** The machine has no room at this moment: no vassal is to blame. */
@@ -67,7 +68,9 @@ export function reportFailure(start: FailedStart): SpawnFailureReport {
   ) {
     return { cause: "system", detail };
   }
-  return { cause: failure.stage === "late-cwd" ? "exile" : "vassal", detail };
+  // What cannot even be written into a call, a name with a NUL for instance, is the config's fault.
+  const isExile = failure.stage === "late-cwd" || failure.stage === "prepare";
+  return { cause: isExile ? "exile" : "vassal", detail };
 }
 
 function describe(start: FailedStart): string {
@@ -99,8 +102,9 @@ function describeAction(
 ): string {
   const which = source === undefined ? "" : `${source.origin}: "${source.label}" `;
   if (failure.code !== "") return `${which}failed: ${failure.code}`;
+  if (failure.waitStatus === 0) return `${which}was interrupted: the child was killed`;
   const signal = failure.waitStatus & 0x7f;
   return signal === 0
-    ? `${which}ended with status ${(failure.waitStatus >> 8) & 0xff}`
+    ? `${which}ended with status ${exitStatusOf(failure.waitStatus)}`
     : `${which}was ended by signal ${signal}`;
 }

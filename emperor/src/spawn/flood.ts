@@ -4,8 +4,6 @@
  */
 import type { ProcessRecord } from "./process-table.ts";
 
-/** Bytes that one report of the watcher carries at most. */
-export const BYTES_PER_REPORT = 256;
 /** Bytes within a second that are still no flood: a heartbeat each millisecond, four times over. */
 export const FLOOD_BYTES = 4096;
 export const FLOOD_WINDOW_MS = 1000;

@@ -2,28 +2,25 @@
  * The hands on a real machine: starts processes, hears their channels, signals and reaps them. Does
  * what the court orders and tells it what happened; it must not know why, nor any phase of a vassal.
  */
-import type { SpawnFailure, Watcher, WatchEvent } from "@emperor/linux";
+import type { Watcher, WatchEvent } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
-import {
-  encodeConfigFrame,
-  encodeEmperorMessage,
-  type EmperorMessageName,
-} from "@emperor/protocol";
+import { encodeEmperorMessage, type EmperorMessageName } from "@emperor/protocol";
 import type { Hands, HandsListener, ProcessHandle } from "../court/hands.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteName } from "../log/quoting.ts";
 import { Alarm } from "./alarm.ts";
 import type { ProcessTree } from "./cgroup.ts";
-import { continuePacket, writePacket, type PipeState } from "./config-pipe.ts";
+import { continuePacket, packetOf, writePacket } from "./config-pipe.ts";
 import type { EmperorHooks } from "./emperor-hooks.ts";
-import { BYTES_PER_REPORT, countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
-import type { HelperChildren } from "./helper-children.ts";
+import { countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
 import type { HookSet } from "./hook-set.ts";
-import { errorCode, failureReport, launch } from "./launch.ts";
-import type { Machine } from "./machine.ts";
+import { Later } from "./later.ts";
+import { failureReport, giveBack, launch } from "./launch.ts";
+import { errorCode, signalChild, writeIfPossible, type Machine } from "./machine.ts";
 import type { Plan, Planner } from "./plan.ts";
 import { NONE, ProcessRecord, ProcessTable, readToken, tokenOf, WATCH } from "./process-table.ts";
 import { describeChoice } from "./programs.ts";
+import { startHookResult } from "./start-hook.ts";
 
 /** Most bytes taken from the channel of a dead process: what it said last still counts. */
 const LAST_WORDS_BYTES = 4096;
@@ -34,6 +31,15 @@ const MESSAGE_BYTES: Readonly<Record<EmperorMessageName, Uint8Array>> = {
   "graceful-stop": Uint8Array.of(encodeEmperorMessage("graceful-stop")),
 };
 
+type StatusEvent = Extract<WatchEvent, { readonly kind: "status" }>;
+
+/** The start hook is the first action, so whatever failed later comes after it. */
+function passedStartHook({ failure }: StatusEvent): boolean {
+  if (failure === undefined || failure.stage === "late-cwd" || failure.stage === "exec")
+    return true;
+  return failure.stage === "action" && failure.index > 0;
+}
+
 /** What the hands are made of; `createHands` puts it together. */
 export interface HandsParts {
   readonly machine: Machine;
@@ -42,7 +48,6 @@ export interface HandsParts {
   readonly planner: Planner;
   readonly hooks: HookSet;
   readonly emperorHooks: EmperorHooks;
-  readonly helpers: HelperChildren;
   readonly tree: ProcessTree;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -55,12 +60,7 @@ export class MachineHands implements Hands {
   readonly #table = new ProcessTable();
   readonly #alarm: Alarm;
   readonly watcher: Watcher;
-  /** Channels that are not listened to for a moment, and pipes with an unfinished packet. */
-  readonly #paused = new Set<ProcessRecord>();
-  readonly #blocked = new Set<ProcessRecord>();
-  /** Children whose end the watcher cannot tell. */
-  readonly #unreaped = new Set<ProcessRecord>();
-  #ticker: NodeJS.Timeout | undefined;
+  readonly #later: Later;
   #closed = false;
 
   constructor(parts: HandsParts) {
@@ -68,16 +68,19 @@ export class MachineHands implements Hands {
     this.#machine = parts.machine;
     this.#listener = parts.listener;
     this.#alarm = new Alarm(parts.now, () => parts.listener.onAlarm());
-    this.watcher = parts.machine.watch((events) => this.#onEvents(events), BYTES_PER_REPORT);
+    this.#later = new Later(FLOOD_PAUSE_MS, {
+      resume: (record) => {
+        if (record.channelFd !== NONE) this.watcher.rearm(tokenOf(record.handle, WATCH.channel));
+      },
+      write: (record) => continuePacket(this.#machine, record) === "blocked",
+      reap: (record) => this.#onExit(record.handle),
+    });
+    this.watcher = parts.machine.createWatcher((events) => this.#onEvents(events));
   }
 
-  get emperorHooks(): EmperorHooks {
-    return this.#parts.emperorHooks;
-  }
-
-  /** Children that exist: vassals that were not reaped yet, and helpers. */
+  /** Children that were not reaped yet. */
   get processesAlive(): number {
-    return this.#table.alive + this.#parts.helpers.size;
+    return this.#table.alive;
   }
 
   now(): number {
@@ -113,17 +116,10 @@ export class MachineHands implements Hands {
 
   #start(record: ProcessRecord, plan: Plan): void {
     const { handle, spec } = record;
-    const frame =
-      plan.piped && spec.config !== undefined ? encodeConfigFrame(spec.config) : undefined;
-    if (frame !== undefined && !frame.ok) {
-      const detail =
-        frame.reason === "empty"
-          ? "its config is empty"
-          : `its config is longer than ${frame.limitBytes} bytes`;
-      return this.#listener.onSpawnFailed(handle, {
-        cause: "exile",
-        detail: `${detail}, which no config pipe can carry`,
-      });
+    const frame = plan.piped && spec.config !== undefined ? packetOf(spec.config) : undefined;
+    if (frame?.ok === false) {
+      const detail = `its config ${frame.problem}`;
+      return this.#listener.onSpawnFailed(handle, { cause: "exile", detail });
     }
     for (const text of this.#parts.hooks.vassalTexts) this.#parts.logger.info(text);
     if (this.#parts.hooks.startHook !== undefined) {
@@ -137,7 +133,7 @@ export class MachineHands implements Hands {
     if (!this.#watch(record)) return;
     if (record.statusFd === NONE) this.#sayChoice(record, outcome);
     // The first packet comes unasked; later ones are answers to `config-wanted`.
-    if (frame !== undefined) this.#note(record, writePacket(this.#machine, record, frame.bytes));
+    if (frame !== undefined) this.#writePacket(record, frame.bytes);
     this.#listener.onSpawned(handle, record.pid);
     this.#parts.emperorHooks.afterSpawn(spec, record.pid);
   }
@@ -154,7 +150,7 @@ export class MachineHands implements Hands {
     } catch (error) {
       this.kill(handle, "SIGKILL", "tree");
       record.abandoned = true;
-      this.#askAgain(record);
+      this.#later.reap(record);
       const detail = `its process cannot be watched: ${errorCode(error)}`;
       this.#listener.onSpawnFailed(handle, { cause: "system", detail });
       return false;
@@ -164,30 +160,33 @@ export class MachineHands implements Hands {
   send(handle: ProcessHandle, message: EmperorMessageName): boolean {
     const record = this.#table.get(handle);
     if (record === undefined || record.channelFd === NONE) return false;
-    return this.#machine.write(record.channelFd, MESSAGE_BYTES[message]) === 1;
+    return writeIfPossible(this.#machine, record.channelFd, MESSAGE_BYTES[message]) === 1;
   }
 
   sendConfig(handle: ProcessHandle, config: Uint8Array): void {
     const record = this.#table.get(handle);
     if (record === undefined || record.configFd === NONE) return;
-    const frame = encodeConfigFrame(config);
+    const frame = packetOf(config);
     if (!frame.ok) {
       const name = quoteName(record.spec.name);
-      const reason = frame.reason === "empty" ? "empty" : `longer than ${frame.limitBytes} bytes`;
       this.#parts.logger.error(
-        `[emperor] the config of vassal ${name} is ${reason}: not sent, its reload will fail`,
+        `[emperor] the config of vassal ${name} ${frame.problem}: not sent, so its reload will fail`,
       );
       return;
     }
-    this.#note(record, writePacket(this.#machine, record, frame.bytes));
+    this.#writePacket(record, frame.bytes);
+  }
+
+  #writePacket(record: ProcessRecord, packet: Uint8Array): void {
+    if (writePacket(this.#machine, record, packet) === "blocked") this.#later.write(record);
   }
 
   kill(handle: ProcessHandle, signal: "SIGTERM" | "SIGKILL", scope: "process" | "tree"): void {
     const record = this.#table.get(handle);
     if (record === undefined || record.stage !== "alive") return;
     if (scope === "tree") this.#parts.tree.signal(record.pid, signal);
-    const problem = this.#machine.signal(record.pidfd, signal);
-    if (problem === undefined || problem === "ESRCH") return;
+    const problem = signalChild(this.#machine, record.pidfd, signal);
+    if (problem === undefined) return;
     const name = quoteName(record.spec.name);
     this.#parts.logger.error(
       `[emperor] ${signal} to vassal ${name} (pid: ${record.pid}) failed: ${problem}`,
@@ -210,33 +209,35 @@ export class MachineHands implements Hands {
     this.#closed = true;
     this.#alarm.set(undefined);
     await this.#parts.emperorHooks.idle();
-    clearTimeout(this.#ticker);
+    this.#later.close();
     for (const record of this.#table.values()) this.#drop(record);
     this.watcher.close();
   }
 
   /**
    * One batch. What a process said comes before its end, also where the watcher saw the end first:
-   * its last byte may decide whether its death is held against it.
+   * its last byte may decide whether its death is held against it. The channel of an ended process is
+   * not listened to again, so that its last words wait in the kernel and not with the watcher.
    */
   #onEvents(events: readonly WatchEvent[]): void {
+    for (const event of events) {
+      const ended =
+        event.kind === "exit" ? this.#table.get(readToken(event.token).number) : undefined;
+      if (ended !== undefined) ended.ending = true;
+    }
     for (const event of events) if (event.kind !== "exit") this.#onEvent(event);
     for (const event of events) if (event.kind === "exit") this.#onEvent(event);
   }
 
   #onEvent(event: WatchEvent): void {
-    const { number, kind } = readToken(event.token);
+    const { number } = readToken(event.token);
     switch (event.kind) {
       case "channel":
         return this.#onChannel(number, event.bytes, event.eof);
       case "status":
-        if (kind === WATCH.helperStatus) this.#parts.helpers.onStatus(number, event.failure);
-        else this.#onStatus(number, event.program, event.failure);
-        return;
+        return this.#onStatus(number, event);
       case "exit":
-        if (kind === WATCH.helper) this.#parts.helpers.onExit(number);
-        else this.#onExit(number);
-        return;
+        return this.#onExit(number);
       case "listen":
       case "readable":
         // Nothing of the kind is watched here.
@@ -258,21 +259,27 @@ export class MachineHands implements Hands {
       this.watcher.remove(tokenOf(handle, WATCH.channel));
       // The court may have released the process in answer to the bytes.
       if (!record.abandoned) this.#listener.onChannelClosed(handle);
-    } else if (answer === "calm") this.watcher.rearm(tokenOf(handle, WATCH.channel));
+    } else if (record.ending) return;
+    else if (answer === "calm") this.watcher.rearm(tokenOf(handle, WATCH.channel));
     else {
-      this.#paused.add(record);
-      this.#tickLater();
+      this.#later.resume(record);
     }
   }
 
-  #onStatus(handle: ProcessHandle, program: number, failure: SpawnFailure | undefined): void {
+  #onStatus(handle: ProcessHandle, status: StatusEvent): void {
     const record = this.#table.get(handle);
     if (record === undefined || record.statusFd === NONE) return;
     this.watcher.remove(tokenOf(handle, WATCH.status));
     this.#machine.close(record.statusFd);
     record.statusFd = NONE;
-    record.failure = failure;
-    if (failure === undefined) this.#sayChoice(record, program);
+    record.failure = status.failure;
+    if (this.#parts.hooks.startHook !== undefined && passedStartHook(status)) {
+      const failed = status.tolerated?.find(
+        ({ stage, index }) => stage === "action" && index === 0,
+      );
+      this.#parts.logger.info(startHookResult(record.spec.name, failed));
+    }
+    if (status.failure === undefined) this.#sayChoice(record, status.program);
     if (record.stage === "ended") this.#settle(record);
   }
 
@@ -284,8 +291,7 @@ export class MachineHands implements Hands {
     this.#parts.tree.signal(record.pid, "SIGKILL");
     this.#lastWords(record);
     const status = this.#machine.reap(record.pidfd);
-    if (status === undefined) return this.#askAgain(record);
-    this.#unreaped.delete(record);
+    if (status === undefined) return this.#later.reap(record);
     this.watcher.remove(tokenOf(handle, WATCH.process));
     record.stage = "ended";
     record.exit = { code: status.code, signal: status.signal };
@@ -308,9 +314,13 @@ export class MachineHands implements Hands {
   #lastWords(record: ProcessRecord): void {
     if (record.abandoned || record.channelFd === NONE) return;
     this.watcher.remove(tokenOf(record.handle, WATCH.channel));
-    this.#paused.delete(record);
-    const bytes = this.#machine.read(record.channelFd, LAST_WORDS_BYTES);
-    if (bytes.length > 0) this.#listener.onBytes(record.handle, bytes);
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = this.#machine.readChannel(record.channelFd, LAST_WORDS_BYTES);
+    } catch {
+      // ECONNRESET: it died with messages of ours unread. There is nothing to hear.
+    }
+    if (bytes !== undefined && bytes.length > 0) this.#listener.onBytes(record.handle, bytes);
   }
 
   #sayChoice(record: ProcessRecord, program: number): void {
@@ -320,49 +330,9 @@ export class MachineHands implements Hands {
     for (const line of describeChoice(plan.programs, program)) this.#parts.logger.info(line);
   }
 
-  #note(record: ProcessRecord, state: PipeState): void {
-    if (state === "blocked") {
-      this.#blocked.add(record);
-      this.#tickLater();
-    } else this.#blocked.delete(record);
-  }
-
-  #askAgain(record: ProcessRecord): void {
-    this.#unreaped.add(record);
-    this.#tickLater();
-  }
-
-  #tickLater(): void {
-    this.#ticker ??= setTimeout(this.#tick, FLOOD_PAUSE_MS);
-  }
-
-  readonly #tick = (): void => {
-    this.#ticker = undefined;
-    const paused = [...this.#paused];
-    this.#paused.clear();
-    for (const record of paused) this.watcher.rearm(tokenOf(record.handle, WATCH.channel));
-    for (const record of this.#unreaped) this.#onExit(record.handle);
-    for (const record of this.#blocked) this.#note(record, continuePacket(this.#machine, record));
-  };
-
-  /** Gives everything back. The watcher forgets a descriptor before it is closed, never after. */
   #drop(record: ProcessRecord): void {
-    const { handle } = record;
-    this.#table.delete(handle);
-    this.#paused.delete(record);
-    this.#blocked.delete(record);
-    record.unsent = undefined;
-    for (const [kind, field] of [
-      [WATCH.process, "pidfd"],
-      [WATCH.channel, "channelFd"],
-      [WATCH.status, "statusFd"],
-    ] as const) {
-      if (record[field] === NONE) continue;
-      this.watcher.remove(tokenOf(handle, kind));
-      this.#machine.close(record[field]);
-      record[field] = NONE;
-    }
-    if (record.configFd !== NONE) this.#machine.close(record.configFd);
-    record.configFd = NONE;
+    this.#table.delete(record.handle);
+    this.#later.forget(record);
+    giveBack(this.#machine, this.watcher, record);
   }
 }

@@ -1,16 +1,17 @@
 /**
  * Short-lived children that do one thing for the Emperor (mount, mkdir, write a fifo...) so that the
  * Emperor itself never blocks in it. They share its namespaces, so what they do lasts. It must not
- * know hooks.
+ * know hooks. Its watcher lives only while there is a child: few Emperors ever need it.
  */
-import type { SetupAction, SpawnFailure, Watcher } from "@emperor/linux";
-import type { Machine } from "./machine.ts";
-import { NONE, tokenOf, WATCH } from "./process-table.ts";
+import type { SetupAction, SpawnFailure, Watcher, WatchEvent } from "@emperor/linux";
+import { errorCode, signalChild, type Machine } from "./machine.ts";
+import { exitStatusOf } from "./start-hook.ts";
+import { NONE, readToken, tokenOf, WATCH } from "./process-table.ts";
 
 interface Helper {
   readonly pidfd: number;
-  readonly timer: NodeJS.Timeout | undefined;
   readonly resolve: (problem: string | undefined) => void;
+  timer: NodeJS.Timeout | undefined;
   statusFd: number;
   failure: SpawnFailure | undefined;
   timedOut: boolean;
@@ -20,14 +21,14 @@ interface Helper {
 
 export class HelperChildren {
   readonly #machine: Machine;
-  readonly #watcher: () => Watcher;
   readonly #timeoutMs: number;
   readonly #helpers = new Map<number, Helper>();
+  #watcher: Watcher | undefined;
   #lastNumber = 0;
 
-  constructor(machine: Machine, watcher: () => Watcher, timeoutMs: number) {
+  /** `timeoutMs`: after that a child is killed; 0 for never. */
+  constructor(machine: Machine, timeoutMs: number) {
     this.#machine = machine;
-    this.#watcher = watcher;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -38,9 +39,10 @@ export class HelperChildren {
   /** Performs one action. Resolves to what went wrong, or to undefined. */
   async perform(action: SetupAction): Promise<string | undefined> {
     const result = this.#machine.spawn({
-      programs: [],
+      // Never reached: the child ends with its second action.
+      programs: [{ path: "/bin/true", argv0: "true" }],
       args: [],
-      env: [],
+      env: Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`),
       fds: [
         { from: NONE, to: 0 },
         { from: 1, to: 1 },
@@ -56,24 +58,43 @@ export class HelperChildren {
     return new Promise((resolve) => {
       const helper: Helper = {
         pidfd: result.pidfd,
-        timer:
-          this.#timeoutMs > 0 ? setTimeout(() => this.#expire(number), this.#timeoutMs) : undefined,
         resolve,
+        timer: undefined,
         statusFd: result.statusFd ?? NONE,
         failure: undefined,
         timedOut: false,
         exit: undefined,
       };
       this.#helpers.set(number, helper);
-      this.#watcher().addProcess(result.pidfd, tokenOf(number, WATCH.helper));
-      if (helper.statusFd !== NONE) {
-        this.#watcher().addStatus(helper.statusFd, tokenOf(number, WATCH.helperStatus));
-      }
+      this.#watch(number, helper);
     });
   }
 
-  /** The watcher saw its end. */
-  onExit(number: number): void {
+  #watch(number: number, helper: Helper): void {
+    try {
+      this.#watcher ??= this.#machine.createWatcher((events) => this.#onEvents(events));
+      this.#watcher.addProcess(helper.pidfd, tokenOf(number, WATCH.process));
+      if (helper.statusFd !== NONE) {
+        this.#watcher.addStatus(helper.statusFd, tokenOf(number, WATCH.status));
+      }
+      if (this.#timeoutMs > 0)
+        helper.timer = setTimeout(() => this.#expire(number), this.#timeoutMs);
+    } catch (error) {
+      signalChild(this.#machine, helper.pidfd, "SIGKILL");
+      this.#giveBack(number, helper);
+      helper.resolve(`its child cannot be watched: ${errorCode(error)}`);
+    }
+  }
+
+  #onEvents(events: readonly WatchEvent[]): void {
+    for (const event of events) {
+      const { number } = readToken(event.token);
+      if (event.kind === "exit") this.#onExit(number);
+      else if (event.kind === "status") this.#onStatus(number, event.failure);
+    }
+  }
+
+  #onExit(number: number): void {
     const helper = this.#helpers.get(number);
     const status = helper === undefined ? undefined : this.#machine.reap(helper.pidfd);
     if (helper === undefined || status === undefined) return;
@@ -81,39 +102,54 @@ export class HelperChildren {
     this.#settle(number, helper);
   }
 
-  /** The watcher read how its steps went. */
-  onStatus(number: number, failure: SpawnFailure | undefined): void {
+  #onStatus(number: number, failure: SpawnFailure | undefined): void {
     const helper = this.#helpers.get(number);
     if (helper === undefined || helper.statusFd === NONE) return;
     helper.failure = failure;
-    this.#watcher().remove(tokenOf(number, WATCH.helperStatus));
+    this.#watcher?.remove(tokenOf(number, WATCH.status));
     this.#machine.close(helper.statusFd);
     helper.statusFd = NONE;
     this.#settle(number, helper);
   }
 
+  /** Exit and outcome may come in either order; both are needed. */
   #settle(number: number, helper: Helper): void {
     if (helper.exit === undefined || helper.statusFd !== NONE) return;
+    this.#giveBack(number, helper);
+    if (helper.timedOut) {
+      helper.resolve(`it took longer than ${this.#timeoutMs} ms and was killed`);
+    } else if (helper.exit === 0) helper.resolve(undefined);
+    else helper.resolve(whatWentWrong(helper.failure));
+  }
+
+  #giveBack(number: number, helper: Helper): void {
     clearTimeout(helper.timer);
     this.#helpers.delete(number);
-    this.#watcher().remove(tokenOf(number, WATCH.helper));
+    this.#watcher?.remove(tokenOf(number, WATCH.process));
     this.#machine.close(helper.pidfd);
-    if (helper.timedOut) helper.resolve(`it took longer than ${this.#timeoutMs} ms and was killed`);
-    else if (helper.exit === 0) helper.resolve(undefined);
-    else helper.resolve(whatWentWrong(helper.failure));
+    if (helper.statusFd !== NONE) {
+      this.#watcher?.remove(tokenOf(number, WATCH.status));
+      this.#machine.close(helper.statusFd);
+    }
+    if (this.#helpers.size > 0) return;
+    // Not within its own report, which is still being read.
+    setImmediate(() => {
+      if (this.#helpers.size > 0) return;
+      this.#watcher?.close();
+      this.#watcher = undefined;
+    });
   }
 
   #expire(number: number): void {
     const helper = this.#helpers.get(number);
     if (helper === undefined || helper.exit !== undefined) return;
     helper.timedOut = true;
-    this.#machine.signal(helper.pidfd, "SIGKILL");
+    signalChild(this.#machine, helper.pidfd, "SIGKILL");
   }
 }
 
 function whatWentWrong(failure: SpawnFailure | undefined): string {
   if (failure === undefined) return "its child was killed";
   if (failure.code !== "") return failure.code;
-  const signal = failure.waitStatus & 0x7f;
-  return signal === 0 ? `status ${(failure.waitStatus >> 8) & 0xff}` : `signal ${signal}`;
+  return `status ${exitStatusOf(failure.waitStatus)}`;
 }

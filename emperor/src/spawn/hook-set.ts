@@ -11,6 +11,9 @@ export type HookSettings = Pick<
   Settings,
   | "startHook"
   | "stopHook"
+  | "hookAsap"
+  | "hookAsRoot"
+  | "hookAsUser"
   | "hookEmperorStart"
   | "hookAsEmperor"
   | "hookAsEmperorBeforeVassal"
@@ -18,6 +21,9 @@ export type HookSettings = Pick<
   | "hookAsVassalBeforeDrop"
   | "shells"
 >;
+
+/** When the Emperor runs a hook of its own start. A failure ends it. */
+export type OwnPhase = "asap" | "as-root" | "as-user" | "emperor-start";
 
 /** A list of steps of the child and, index by index, what they were called. */
 export interface ChildSteps {
@@ -29,7 +35,8 @@ export interface HookSet {
   readonly shell: string;
   readonly startHook: LifeHook | undefined;
   readonly stopHook: LifeHook | undefined;
-  readonly emperorStart: readonly ParsedAction[];
+  /** Hooks of the Emperor's own start, by phase. */
+  readonly own: Readonly<Record<OwnPhase, readonly ParsedAction[]>>;
   readonly asEmperor: readonly ParsedAction[];
   readonly beforeVassal: readonly ParsedAction[];
   readonly asVassal: ChildSteps;
@@ -78,7 +85,12 @@ export function readHooks(settings: HookSettings, path: string | undefined): Hoo
     shell,
     startHook: life("vassals-start-hook", settings.startHook),
     stopHook: life("vassals-stop-hook", settings.stopHook),
-    emperorStart: list(settings.hookEmperorStart),
+    own: {
+      asap: list(settings.hookAsap),
+      "as-root": list(settings.hookAsRoot),
+      "as-user": list(settings.hookAsUser),
+      "emperor-start": list(settings.hookEmperorStart),
+    },
     asEmperor: list(settings.hookAsEmperor),
     beforeVassal: list(settings.hookAsEmperorBeforeVassal),
     asVassal: childSteps(asVassal, shell),

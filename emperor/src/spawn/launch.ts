@@ -2,20 +2,14 @@
  * Makes one child with its channel and config pipe, or nothing at all: whatever fails, no descriptor
  * is left over. It must not know what is heard from the child later.
  */
-import type { SpawnFailure } from "@emperor/linux";
+import type { SpawnFailure, Watcher } from "@emperor/linux";
 import type { SpawnFailureReport } from "../court/hands.ts";
 import { isSystemCode, reportFailure } from "./failures.ts";
 import type { HookSet } from "./hook-set.ts";
-import type { Machine } from "./machine.ts";
+import { errorCode, type Machine } from "./machine.ts";
 import type { Plan, Planner } from "./plan.ts";
-import { NONE, type ProcessRecord } from "./process-table.ts";
+import { NONE, tokenOf, WATCH, type ProcessRecord, type WatchKind } from "./process-table.ts";
 
-/** The symbolic errno of what a system call threw. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown error";
-}
-
-/** What the Emperor's descriptors were when the system had none left. */
 function noDescriptors(what: string, error: unknown): SpawnFailureReport {
   const code = errorCode(error);
   return {
@@ -38,9 +32,10 @@ export function launch(
 ): number | SpawnFailureReport {
   const opened: number[] = [];
   const pair = (): { readonly own: number; readonly theirs: number } => {
-    const made = machine.socketPair();
-    opened.push(made.own, made.theirs);
-    return made;
+    // Our end does not block; the vassal's does, as uWSGI's vassals expect.
+    const [own, theirs] = machine.socketpair({ type: "stream", nonBlocking: "first" });
+    opened.push(own, theirs);
+    return { own, theirs };
   };
   const giveUp = (report: SpawnFailureReport): SpawnFailureReport => {
     for (const fd of opened) machine.close(fd);
@@ -54,14 +49,10 @@ export function launch(
   } catch (error) {
     return giveUp(noDescriptors("the channel to the vassal", error));
   }
-  let result;
-  try {
-    result = machine.spawn({ ...plan.fixed, fds: planner.fds(channel.theirs, pipe?.theirs) });
-  } catch (error) {
-    // The native side throws only when it was asked for something that cannot be put into a call.
-    const reason = error instanceof Error ? error.message : String(error);
-    return giveUp({ cause: "exile", detail: `it cannot be started as it is described: ${reason}` });
-  }
+  const result = machine.spawn({
+    ...plan.fixed,
+    fds: planner.fds(channel.theirs, pipe?.theirs),
+  });
   if (!result.ok) return giveUp(failureReport(plan, hooks, result));
   machine.close(channel.theirs);
   if (pipe !== undefined) machine.close(pipe.theirs);
@@ -82,4 +73,19 @@ export function failureReport(
 ): SpawnFailureReport {
   const { cwd = "", lateCwd } = plan.fixed;
   return reportFailure({ failure, programs: plan.programs, hooks, cwd, lateCwd });
+}
+
+/** Gives back all that `launch` made. The watcher forgets a descriptor before it is closed, never after. */
+export function giveBack(machine: Machine, watcher: Watcher, record: ProcessRecord): void {
+  const close = (fd: number, kind: WatchKind | undefined): typeof NONE => {
+    if (fd === NONE) return NONE;
+    if (kind !== undefined) watcher.remove(tokenOf(record.handle, kind));
+    machine.close(fd);
+    return NONE;
+  };
+  record.pidfd = close(record.pidfd, WATCH.process);
+  record.channelFd = close(record.channelFd, WATCH.channel);
+  record.statusFd = close(record.statusFd, WATCH.status);
+  record.configFd = close(record.configFd, undefined);
+  record.unsent = undefined;
 }

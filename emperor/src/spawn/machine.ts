@@ -1,22 +1,49 @@
 /**
- * The calls of the native package that starting and governing processes needs. Tests give other ones.
- * All descriptors are close-on-exec from birth.
+ * The calls of the native package that starting and governing processes needs. Tests give other ones;
+ * the Emperor gives the package itself.
  */
-import type { ExitStatus, SpawnOptions, SpawnResult, Watcher, WatchEvent } from "@emperor/linux";
+import { constants } from "node:os";
+import type * as linux from "@emperor/linux";
 
-export interface Machine {
-  spawn(options: SpawnOptions): SpawnResult;
-  /** `maxBytes`: most bytes of one channel report. */
-  watch(onEvents: (events: readonly WatchEvent[]) => void, maxBytes: number): Watcher;
-  /** A connected pair of stream sockets; `own` is non-blocking. Throws with `code`. */
-  socketPair(): { readonly own: number; readonly theirs: number };
-  /** Bytes written, or the symbolic errno (`EAGAIN`: the buffer is full). */
-  write(fd: number, bytes: Uint8Array): number | string;
-  /** What is there now, at most `size` bytes; nothing when there is none, or the peer is gone. */
-  read(fd: number, size: number): Uint8Array;
-  close(fd: number): void;
-  /** Symbolic errno, or undefined when the signal was sent. */
-  signal(pidfd: number, signal: "SIGTERM" | "SIGKILL"): string | undefined;
-  /** Reaps an ended child; undefined: it has not ended. */
-  reap(pidfd: number): ExitStatus | undefined;
+export type Machine = Pick<
+  typeof linux,
+  | "spawn"
+  | "createWatcher"
+  | "socketpair"
+  | "readChannel"
+  | "writeChannel"
+  | "close"
+  | "reap"
+  | "signalProcess"
+  | "signalGroup"
+>;
+
+export type Signal = "SIGTERM" | "SIGKILL";
+
+/** The symbolic errno of what a system call threw. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unknown error";
+}
+
+/** Bytes written, 0 when nothing fits now; undefined when the peer is gone. */
+export function writeIfPossible(
+  machine: Machine,
+  fd: number,
+  bytes: Uint8Array,
+): number | undefined {
+  try {
+    return machine.writeChannel(fd, bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Signals one child. The symbolic errno of a refusal; undefined when it got the signal or is gone. */
+export function signalChild(machine: Machine, pidfd: number, signal: Signal): string | undefined {
+  try {
+    machine.signalProcess(pidfd, constants.signals[signal]);
+    return undefined;
+  } catch (error) {
+    return errorCode(error);
+  }
 }

@@ -8,17 +8,17 @@ import type { ProcessHandle, ReapedProcess } from "../court/hands.ts";
 import type { Plan } from "./plan.ts";
 
 /** What a token of the watcher stands for. */
-export const WATCH = { process: 0, channel: 1, status: 2, helper: 3, helperStatus: 4 } as const;
+export const WATCH = { process: 0, channel: 1, status: 2 } as const;
 export type WatchKind = (typeof WATCH)[keyof typeof WATCH];
 
 /** Tokens are `number * KINDS + kind`, so that a number never used again gives tokens never used again. */
-const KINDS = 8;
+const KINDS = 4;
 
 export function tokenOf(number: number, kind: WatchKind): number {
   return number * KINDS + kind;
 }
 
-/** The number (a handle, or a helper's) and the kind (see `WATCH`) in a token. */
+/** The number (a handle) and the kind (see `WATCH`) in a token. */
 export function readToken(token: number): { readonly number: number; readonly kind: number } {
   return { number: Math.floor(token / KINDS), kind: token % KINDS };
 }
@@ -50,6 +50,8 @@ export class ProcessRecord {
   failure: SpawnFailure | undefined;
   /** Set when it was reaped before the outcome of its start was known. */
   exit: ReapedProcess | undefined;
+  /** The watcher saw its end; it is reaped in this turn. */
+  ending = false;
   /** The court wants no more news of it (released, or never told of it). */
   abandoned = false;
   /** Rest of a config packet that did not fit into the pipe. */

@@ -3,7 +3,7 @@
  * argument, without a shell. Owns how the option is read; it must not know when it runs.
  */
 import { existsSync } from "node:fs";
-import type { SetupAction } from "@emperor/linux";
+import type { SetupAction, SpawnFailure } from "@emperor/linux";
 import { ENVIRONMENT } from "@emperor/protocol";
 import { quoteName } from "../log/quoting.ts";
 import { findProgram } from "./program-path.ts";
@@ -33,13 +33,6 @@ export function parseLifeHook(
   return { text, argv: [findProgram(program, path) ?? program, ...more] };
 }
 
-/**
- * Reports the result of the start hook, which only its parent, the vassal in the making, can know.
- * The text is constant: name and program come as parameters and are never read as shell.
- */
-const REPORTING_SCRIPT =
-  'name=$1; shift; "$@"; printf "[emperor] %s start-hook returned %s\\n" "$name" "$?" >&2';
-
 /** The start hook as a step of the child; its failure never keeps the vassal from starting. */
 export function startHookAction(
   hook: LifeHook,
@@ -49,8 +42,25 @@ export function startHookAction(
 ): SetupAction {
   return {
     kind: "argv",
-    argv: ["/bin/sh", "-c", REPORTING_SCRIPT, "start-hook", quoteName(name), ...hook.argv, name],
+    argv: [...hook.argv, name],
     env: withVariable(env, ENVIRONMENT.vassalsDir, directory),
     tolerant: true,
   };
+}
+
+/** The line uWSGI logs with the hook's result. `failure`: what the child said of a hook that failed. */
+export function startHookResult(name: string, failure: SpawnFailure | undefined): string {
+  const status =
+    failure === undefined
+      ? "0"
+      : failure.code === ""
+        ? String(exitStatusOf(failure.waitStatus))
+        : `127 (${failure.code})`;
+  return `[emperor] ${quoteName(name)} start-hook returned ${status}`;
+}
+
+/** What a shell would show of a wait status: the exit status, or 128 + signal. */
+export function exitStatusOf(waitStatus: number): number {
+  const signal = waitStatus & 0x7f;
+  return signal === 0 ? (waitStatus >> 8) & 0xff : 128 + signal;
 }
