@@ -40,6 +40,11 @@ export type Governing = Pick<
 /** Monitors, pace, time limits, tyrant mode. */
 export function buildGoverning(reader: EntryReader): Governing {
   const frequencyMs = reader.secondsMs("emperor-freq", 3000);
+  const frequency = reader.last("emperor-freq");
+  // uWSGI scans without a pause at 0; nobody can want that.
+  if (frequencyMs === 0 && frequency !== undefined) {
+    reader.reject(frequency, `needs a number of seconds greater than 0, not "${frequency.value}"`);
+  }
   const wrapperAttribute = reader.text("emperor-wrapper-attr");
   const chdirAttribute = reader.text("emperor-chdir-attr");
   const attributes = [
@@ -49,8 +54,7 @@ export function buildGoverning(reader: EntryReader): Governing {
   ];
   return {
     emperor: reader.list("emperor").map((text) => ({ text })),
-    // uWSGI scans without a pause at 0; nobody can want that.
-    frequencySeconds: frequencyMs === 0 ? 1 : frequencyMs / 1000,
+    frequencySeconds: frequencyMs / 1000,
     nofollow: reader.flag("emperor-nofollow"),
     extraExtensions: reader.list("emperor-extra-extension"),
     magicExec: reader.flag("emperor-magic-exec"),

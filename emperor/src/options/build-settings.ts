@@ -110,6 +110,7 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
     logtoAfterDrop: logFile(reader, "logto2", startDirectory),
     logFormat: logFormat(reader),
     logLevel: reader.choice("log-level", LOG_LEVELS, "info"),
+    vassalOpenFiles: undefined,
     maxFd: reader.optionalInteger("max-fd", { minimum: 16 }),
     uid: reader.text("uid"),
     gid: reader.text("gid"),

@@ -3,6 +3,7 @@
  * not. It writes nothing: what there is to say is in the result.
  */
 import {
+  editDistance,
   loadConfiguration,
   nearest,
   type ConfigEntry,
@@ -26,7 +27,7 @@ export interface SettingsRequest extends SettingsSurroundings {
 
 /** Something to say once the log is there. */
 export interface Remark {
-  readonly level: "info" | "warning";
+  readonly level: "debug" | "info" | "warning";
   readonly message: string;
 }
 
@@ -109,26 +110,20 @@ function isOff(value: string | undefined): boolean {
 }
 
 /**
- * A key of a file that is no option is a placeholder and nothing to speak of, unless it looks like a
- * slip of the pen: another spelling of an option, or a word that only options begin with.
+ * A key of a file that is no option is a placeholder, and nothing to speak of even if nobody uses it,
+ * unless it looks like a slip of the pen: near to an option, or a word that only options begin with.
  */
 function slips(warnings: readonly ConfigWarning[]): readonly Remark[] {
-  const remarks: Remark[] = [];
-  for (const warning of warnings) {
-    if (warning.code !== "unknown-key") {
-      remarks.push({ level: "warning", message: `[emperor] ${warning.message}` });
-      continue;
-    }
-    const key = warning.key ?? "";
+  return warnings.map(({ code, key = "", suggestion, message }) => {
     const spelling = key.toLowerCase().replaceAll("_", "-");
-    if (
-      /^(?:emperor|vassals?)[-_]/i.test(key) ||
-      (spelling !== key && spelling === warning.suggestion)
-    ) {
-      remarks.push({ level: "warning", message: `[emperor] ${warning.message}` });
-    }
-  }
-  return remarks;
+    // With a thousand names almost every word is near to some option: only the nearest count.
+    const isNear =
+      suggestion !== undefined &&
+      editDistance(spelling, suggestion, 1) <= (spelling.length >= 6 ? 1 : 0);
+    const isSlip = isNear || /^(?:emperor|vassals?)-/.test(spelling);
+    const level = code !== "unknown-key" || isSlip ? "warning" : "debug";
+    return { level, message: `[emperor] ${message}` };
+  });
 }
 
 /** One line per family of options without effect here. */
@@ -149,7 +144,7 @@ function ignored(entries: readonly ConfigEntry[]): readonly Remark[] {
     const list = [...names].join(", ");
     remarks.push({
       level: loses ? "warning" : "info",
-      message: `[emperor] ${names.size === 1 ? "option" : "options"} without effect here: ${list} (${reason})`,
+      message: `[emperor] ${names.size === 1 ? "option" : "options"} ${list} ${names.size === 1 ? "is" : "are"} ignored: ${reason}`,
     });
   }
   return remarks;

@@ -107,6 +107,11 @@ export interface Settings {
   readonly logLevel: "debug" | "info" | "warning" | "error";
   readonly logFormat: "text" | "json";
   readonly maxFd: number | undefined;
+  /**
+   * Limit of open descriptors for vassals, filled in at the start: what the Emperor itself was given,
+   * before it raised its own. Undefined: they inherit the Emperor's.
+   */
+  readonly vassalOpenFiles: { readonly soft: number; readonly hard: number } | undefined;
   readonly uid: string | undefined;
   readonly gid: string | undefined;
   readonly addGids: readonly string[];
