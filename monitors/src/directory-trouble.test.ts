@@ -224,16 +224,55 @@ describe("watching", () => {
 });
 
 describe("idle and closed", () => {
-  test("one timer, and a scan that builds nothing", async () => {
+  test("one timer; three of four scans are spared, the fourth builds nothing", async () => {
     await started("a.ini", "b.ini");
-    world.clock.advance(100);
+    world.clock.advance(3100);
     expect(world.clock.pendingMs).toHaveLength(1);
     const { scans, builtScans, looks, digests } = world.files;
-    world.clock.advance(30_000);
-    expect(world.files.scans).toBe(scans + 10);
+    world.clock.advance(36_000);
+    expect(world.files.scans).toBe(scans + 3);
     expect(world.files.builtScans).toBe(builtScans);
     expect([world.files.looks, world.files.digests]).toEqual([looks, digests]);
     expect(world.sink.take()).toEqual([]);
+  });
+
+  test.each([
+    ["a link, whose target changes elsewhere", { isLink: true }, 1],
+    ["a file with another name elsewhere", { nlink: 2 }, 1],
+    ["a link to nothing, which may become something", { kind: "dangling" as const }, 1],
+    ["a network file system", {}, 99],
+  ])("no scan is spared with %s", async (_what, file, dev) => {
+    world.files.mkdir(D, dev);
+    world.files.put(`${D}/a.ini`, file);
+    await started();
+    world.clock.advance(100);
+    const { scans } = world.files;
+    world.clock.advance(30_000);
+    expect(world.files.scans).toBe(scans + 10);
+  });
+
+  test("no scan is spared without a watch", async () => {
+    world.hints.failure = "ENOSPC";
+    await started("a.ini");
+    const { scans } = world.files;
+    world.clock.advance(30_000);
+    expect(world.files.scans).toBe(scans + 10);
+  });
+
+  test("what a lost hint and a spared scan missed is found by the next full one", async () => {
+    await started("a.ini");
+    world.clock.advance(3100);
+    world.files.touch(`${D}/a.ini`);
+    world.clock.advance(12_100);
+    expect(world.sink.take()).toEqual(["upsert a.ini"]);
+  });
+
+  test("so many hints that the kernel may have dropped some: everything is looked at", async () => {
+    await started();
+    const { scans } = world.files;
+    for (let i = 0; i < 5000; i += 1) say("change", "app.log");
+    world.clock.advance(5);
+    expect(world.files.scans).toBe(scans + 1);
   });
 
   test("rescan looks now", async () => {

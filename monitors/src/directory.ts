@@ -32,6 +32,8 @@ export class DirectoryFinder implements FileFinder {
   readonly #presence: Presence;
   /** Of the last survey, while nothing else has been seen since. */
   #digest: string | undefined;
+  /** No entry that can change without a hint in this directory: links and files with other names. */
+  #hasOnlyPlainFiles = false;
 
   constructor(directory: string, rules: DirectoryRules, eyes: FileEyes) {
     this.id = `dir:${directory}`;
@@ -62,11 +64,18 @@ export class DirectoryFinder implements FileFinder {
       nofollow,
       ...(previous === undefined ? {} : { previousDigest: previous }),
     });
-    if (!result.changed) return { kind: "unchanged" };
+    if (!result.changed) {
+      // The directory's own times may have moved, by an entry that is no config.
+      this.#presence.entered(identity);
+      return { kind: "unchanged" };
+    }
     if (!isSame && held.size > 0 && result.entries.length === 0)
       return this.#unavailable(REPLACED_BY_EMPTY);
     this.#presence.entered(identity);
     this.#digest = result.digest;
+    this.#hasOnlyPlainFiles =
+      result.skipped.length === 0 &&
+      result.entries.every(({ isLink, nlink }) => !isLink && nlink === 1);
     const files = new Map<string, FileFacts>();
     for (const entry of result.entries) files.set(entry.name, entry);
     const oddities: Oddity[] = result.skipped.map(({ name, kind }) => ({ name, what: kind }));
@@ -95,6 +104,10 @@ export class DirectoryFinder implements FileFinder {
 
   isInPlace(): boolean {
     return this.#presence.isInPlace();
+  }
+
+  isCoveredByHints(): boolean {
+    return this.#hasOnlyPlainFiles && this.#digest !== undefined && this.#presence.isUntouched();
   }
 
   watchTargets(): readonly WatchTarget[] {

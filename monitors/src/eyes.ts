@@ -21,6 +21,8 @@ export interface FileEyes {
   digest(path: string): string | undefined;
   /** What is at a path, links followed; undefined if nothing is. Throws like `scan`. */
   identify(path: string): Identity | undefined;
+  /** Whether the kernel sees every change below a path: no network or user-space file system. */
+  isLocal(path: string): boolean;
   /** Names of the subdirectories of a directory, links to directories included. Throws like `scan`. */
   subdirectories(path: string): readonly string[];
 }

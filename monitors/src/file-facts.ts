@@ -19,6 +19,8 @@ export interface FileFacts {
   readonly ctimeNsec: number;
   readonly uid: number;
   readonly gid: number;
+  /** Names of the inode; one elsewhere can change it without a hint here. */
+  readonly nlink: number;
   /** The entry is a symbolic link; the numbers are its target's, or its own with `emperor-nofollow`. */
   readonly isLink: boolean;
   /** Owner of the link itself, for links. */

@@ -66,6 +66,11 @@ export interface FileFinder {
   look(names: readonly string[]): readonly Sight[];
   /** Whether the source is where the last survey saw it: only then is a missing name a removal. */
   isInPlace(): boolean;
+  /**
+   * Whether hints alone, if all of them arrive, would have told of every change since the last
+   * survey: a cheap look, so that not every slow scan need look at each file.
+   */
+  isCoveredByHints(): boolean;
   /** Directories whose hints matter, as of the last survey. */
   watchTargets(): readonly WatchTarget[];
   /** `name` is null when the kernel gave none. */

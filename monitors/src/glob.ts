@@ -236,6 +236,11 @@ export class GlobFinder implements FileFinder {
     return this.#presence.isInPlace();
   }
 
+  /** Never: a tree may have more directories than are watched, and its scan is cheap by its records. */
+  isCoveredByHints(): boolean {
+    return false;
+  }
+
   watchTargets(): readonly WatchTarget[] {
     if (!this.#presence.isPresent) return this.#presence.waitingPlace();
     const targets = new Map<string, WatchTarget>();

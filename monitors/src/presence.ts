@@ -16,6 +16,7 @@ export class Presence {
   /** The directory that was last seen with its files; a mount in its place has another identity. */
   #identity: Identity | undefined;
   #isPresent = false;
+  #isLocal = false;
 
   constructor(directory: string, eyes: FileEyes) {
     this.directory = directory;
@@ -42,7 +43,11 @@ export class Presence {
     return this.#identity === undefined || isSameDirectory(this.#identity, identity);
   }
 
+  /** The directory was read with this identity, found before it was read. */
   entered(identity: Identity): void {
+    if (this.#identity === undefined || !isSameDirectory(this.#identity, identity)) {
+      this.#isLocal = this.#eyes.isLocal(this.directory);
+    }
     this.#identity = identity;
     this.#isPresent = true;
   }
@@ -56,6 +61,18 @@ export class Presence {
     if (!this.#isPresent || this.#identity === undefined) return false;
     const found = this.find();
     return "identity" in found && isSameDirectory(this.#identity, found.identity);
+  }
+
+  /**
+   * Whether no entry came or went since the directory was seen last, as far as its times tell, and
+   * the kernel would see every change of an entry.
+   */
+  isUntouched(): boolean {
+    if (!this.#isPresent || this.#identity === undefined || !this.#isLocal) return false;
+    const found = this.find();
+    if ("why" in found) return false;
+    const { identity } = found;
+    return isSameDirectory(this.#identity, identity) && this.#identity.mtimeMs === identity.mtimeMs;
   }
 
   target(directory: string): WatchTarget | undefined {

@@ -18,6 +18,7 @@ const facts = (name: string): fc.Arbitrary<FileFacts> =>
     ctimeNsec: fc.constant(0),
     uid: few,
     gid: fc.constant(0),
+    nlink: fc.constant(1),
     isLink: fc.constant(false),
   });
 const names = ["a.ini", "b.ini", "c.ini", "d.ini"];

@@ -26,6 +26,7 @@ function file(mtimeMs: number, ctimeMs: number, more: Partial<FileFacts> = {}): 
     ctimeNsec: nanoseconds(ctimeMs),
     uid: 0,
     gid: 0,
+    nlink: 1,
     isLink: false,
     ...more,
   };

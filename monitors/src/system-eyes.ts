@@ -1,7 +1,12 @@
 /** The file system as monitors look at it: `FileEyes` on the native addon and node:fs. No policy. */
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync, statfsSync } from "node:fs";
 import { fileDigest, scanDirectory, statEntries } from "@emperor/linux";
 import type { FileEyes } from "./eyes.ts";
+
+/** File systems that only this kernel writes to: ext2 to 4, xfs, btrfs, tmpfs, f2fs, zfs, bcachefs, overlay. */
+const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0x01021994, 0xf2f52010, 0x2fc12fc1, 0xca451a4e, 0x794c7630,
+]);
 
 export const systemEyes: FileEyes = {
   scan: scanDirectory,
@@ -25,6 +30,14 @@ export const systemEyes: FileEyes = {
       isDirectory: stats.isDirectory(),
       mtimeMs: stats.mtimeMs,
     };
+  },
+
+  isLocal(path) {
+    try {
+      return LOCAL_FILE_SYSTEMS.has(statfsSync(path).type);
+    } catch {
+      return false;
+    }
   },
 
   subdirectories(path) {

@@ -25,6 +25,9 @@ export class WatchKeeper {
   readonly #listener: WatchKeeperListener;
   #hints: Hints | undefined;
   #opening: Promise<void> | undefined;
+  /** Directories that should be watched, with their identity, and those that are. */
+  #wanted = new Map<string, string>();
+  readonly #watching = new Set<string>();
   #failedAtMs: number | undefined;
   #isClosed = false;
 
@@ -47,7 +50,19 @@ export class WatchKeeper {
 
   /** Watches what the last survey says. */
   update(): void {
-    this.#hints?.watch(this.#finder.watchTargets());
+    if (this.#hints === undefined) return;
+    const targets = this.#finder.watchTargets();
+    const wanted = new Map(targets.map(({ directory, identity }) => [directory, identity]));
+    for (const directory of this.#watching) {
+      if (wanted.get(directory) !== this.#wanted.get(directory)) this.#watching.delete(directory);
+    }
+    this.#wanted = wanted;
+    this.#hints.watch(targets);
+  }
+
+  /** Whether hints of all directories arrive. */
+  isWatchingAll(): boolean {
+    return this.#wanted.size > 0 && this.#watching.size === this.#wanted.size;
   }
 
   /** Tries again what failed, now and then. */
@@ -71,13 +86,16 @@ export class WatchKeeper {
         hint: (directory, kind, name) => {
           if (!this.#isClosed) this.#listener.hint(directory, kind, name);
         },
-        watching: () => {
-          if (this.#isClosed) return;
+        watching: (directory) => {
+          if (this.#isClosed || !this.#wanted.has(directory)) return;
+          this.#watching.add(directory);
           this.#failedAtMs = undefined;
           this.#listener.surveyWanted();
         },
-        failed: (directory, code) =>
-          this.#fail(`the directory ${quoteName(directory)}`, explain(code)),
+        failed: (directory, code) => {
+          this.#watching.delete(directory);
+          this.#fail(`the directory ${quoteName(directory)}`, explain(code));
+        },
       });
       this.#hints = hints;
     } catch (error) {

@@ -12,6 +12,7 @@ export interface FakeFile {
   gid: number;
   linkUid?: number;
   isLink: boolean;
+  nlink: number;
   /** Wall clock ms, with a fraction. */
   mtimeMs: number;
   ctimeMs: number;
@@ -26,6 +27,8 @@ interface FakeDirectory {
 }
 
 export class FakeFiles implements FileEyes {
+  /** Device of directories whose changes the kernel does not see. */
+  static readonly networkDev = 99;
   readonly #clock: FakeClock;
   readonly #directories = new Map<string, FakeDirectory>();
   #nextIno = 100;
@@ -81,6 +84,7 @@ export class FakeFiles implements FileEyes {
   put(path: string, file: Partial<FakeFile> = {}): void {
     const old = this.#clock.wallNow() - 3_600_000;
     const ino = (this.#nextIno += 1);
+    this.#directory(parentOf(path)).mtimeMs = this.#clock.wallNow();
     this.#files(path).set(baseOf(path), {
       kind: "file",
       content: "x",
@@ -88,6 +92,7 @@ export class FakeFiles implements FileEyes {
       uid: 0,
       gid: 0,
       isLink: false,
+      nlink: 1,
       mtimeMs: old,
       ctimeMs: old,
       ...file,
@@ -109,6 +114,7 @@ export class FakeFiles implements FileEyes {
   }
 
   rm(path: string): void {
+    this.#directory(parentOf(path)).mtimeMs = this.#clock.wallNow();
     this.#files(path).delete(baseOf(path));
   }
 
@@ -175,6 +181,10 @@ export class FakeFiles implements FileEyes {
       : { dev: 1, ino: file.ino, isDirectory: false, mtimeMs: file.mtimeMs };
   }
 
+  isLocal(path: string): boolean {
+    return this.#directories.get(path)?.dev !== FakeFiles.networkDev;
+  }
+
   subdirectories(path: string): readonly string[] {
     this.#look(path);
     return [...this.#directories.keys()]
@@ -219,7 +229,7 @@ function entryOf(name: string, file: FakeFile): ScanEntry {
     uid,
     gid,
     mode: 0o100644,
-    nlink: 1,
+    nlink: file.nlink,
     isLink,
   };
 }
