@@ -22,6 +22,7 @@ export const EMPEROR_ERRORS = {
   "unknown-user": EXIT.wrongUse,
   "unknown-group": EXIT.wrongUse,
   "bad-hook": EXIT.wrongUse,
+  "bad-monitor": EXIT.wrongUse,
   "address-in-use": EXIT.refused,
   "bind-failed": EXIT.refused,
   "pidfile-locked": EXIT.refused,
@@ -32,7 +33,6 @@ export const EMPEROR_ERRORS = {
   "limit-failed": EXIT.refused,
   "hook-failed": EXIT.refused,
   "daemon-failed": EXIT.refused,
-  "monitor-failed": EXIT.refused,
 } as const;
 
 export type EmperorErrorCode = keyof typeof EMPEROR_ERRORS;

@@ -36,15 +36,6 @@ export interface System {
   ): void;
   openFileLimit(): OpenFileLimit;
   setOpenFileLimit(limit: OpenFileLimit): void;
-  /** One datagram to a unix socket; `@name` is abstract. Does not wait. */
+  /** One datagram to a unix socket; a `@` in front stands for the abstract name space. Does not wait. */
   sendDatagram(path: string, text: string): void;
-  setHostName(name: string): void;
-  mount(options: {
-    readonly fstype: string;
-    readonly source: string;
-    readonly target: string;
-    readonly flags: number;
-    readonly data: string;
-  }): void;
-  umount(target: string, flags: number): void;
 }

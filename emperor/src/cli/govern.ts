@@ -1,0 +1,181 @@
+/**
+ * From a prepared process to a governing Emperor, and to its end. It puts the parts together; what
+ * they do is theirs.
+ */
+import * as linux from "@emperor/linux";
+import { makeMonitor, systemClock, type ImperialMonitor } from "@emperor/monitors";
+import { createEmperor } from "../court/emperor.ts";
+import type { RunningEmperor } from "../court/running-emperor.ts";
+import { EmperorError, EXIT } from "../errors.ts";
+import type { Logger } from "../log/logger.ts";
+import type { Remark } from "../options/read-settings.ts";
+import type { Settings } from "../options/settings.ts";
+import { createEmperorHooks, createHands, HookError } from "../spawn/create-hands.ts";
+import type { EmperorHooks } from "../spawn/emperor-hooks.ts";
+import { tyrantRefusal } from "../spawn/tyrant.ts";
+import { parseStatsAddress } from "../stats/address.ts";
+import type { StatsServer } from "../stats/stats-server.ts";
+import type { DaemonReport } from "./daemon.ts";
+import { linuxSystem } from "./linux-system.ts";
+import { Pidfiles } from "./pidfile.ts";
+import { prepareProcess, runPhase, type OwnLog } from "./prepare.ts";
+import { SystemdNotifier } from "./sd-notify.ts";
+import { connectSignals } from "./signals.ts";
+
+export interface GovernRequest {
+  readonly settings: Settings;
+  readonly remarks: readonly Remark[];
+  readonly shownConfig: readonly string[] | undefined;
+  readonly log: OwnLog;
+  readonly version: string;
+  readonly launchedOpenFiles: string | undefined;
+  readonly report: DaemonReport;
+  /** The Emperor runs under another one. */
+  readonly isVassal: boolean;
+}
+
+/**
+ * Governs until a signal ends it.
+ * @returns the exit code
+ * @throws EmperorError when the start is refused
+ */
+export async function govern(request: GovernRequest): Promise<number> {
+  const { log, report, version } = request;
+  const { logger } = log;
+  for (const line of request.shownConfig ?? []) {
+    logger.write({ level: "info", dated: false, message: line });
+  }
+  for (const { level, message } of request.remarks) logger.write({ level, message });
+  const notifier = systemdNotifier(logger);
+  notifier.initializing();
+  const hooks = emperorHooks(request.settings, logger);
+  const pidfiles = new Pidfiles(linuxSystem);
+  // Also on the way out of a failure; both are harmless when there is nothing to do.
+  process.on("exit", () => {
+    pidfiles.remove();
+    logger.flush();
+  });
+  const settings = await prepareProcess({
+    ...request,
+    hooks,
+    pidfiles,
+    system: linuxSystem,
+  });
+  const monitors = await makeMonitors(settings);
+  const title = request.isVassal ? "sub-Emperor" : "Emperor";
+  logger.write({ level: "info", dated: false, message: `*** starting uWSGI ${title} ***` });
+  logger.write({
+    level: "info",
+    dated: false,
+    message: `[emperor] version ${version}, Node ${process.version}, pid ${process.pid}`,
+  });
+  const emperor = assemble(settings, monitors, hooks, logger, version);
+  const servers = await startStatistics(settings, emperor, logger);
+  await runPhase(hooks, "emperor-start");
+  const disconnect = connectSignals(emperor, notifier);
+  emperor.onGovernedChange((governed) => notifier.governing(governed));
+  // A signal may end it before every monitor has looked for the first time.
+  await Promise.race([emperor.start(), emperor.finished]);
+  notifier.governing(emperor.governed);
+  notifier.ready(report.isDaemon);
+  report.ready();
+  await emperor.finished;
+  disconnect();
+  for (const server of servers) await server.close();
+  notifier.buried();
+  return EXIT.done;
+}
+
+function systemdNotifier(logger: Logger): SystemdNotifier {
+  const environment = process.env;
+  return new SystemdNotifier({
+    socket: environment["NOTIFY_SOCKET"],
+    watchdogUsec: environment["WATCHDOG_USEC"],
+    watchdogPid: environment["WATCHDOG_PID"],
+    pid: process.pid,
+    system: linuxSystem,
+    logger,
+  });
+}
+
+function emperorHooks(settings: Settings, logger: Logger): EmperorHooks {
+  try {
+    return createEmperorHooks(settings, linux, logger);
+  } catch (error) {
+    if (!(error instanceof HookError)) throw error;
+    throw new EmperorError("bad-hook", error.message, { cause: error });
+  }
+}
+
+/** All of them, or what is wrong with each that cannot be made. */
+async function makeMonitors(settings: Settings): Promise<readonly ImperialMonitor[]> {
+  const monitors: ImperialMonitor[] = [];
+  const problems: string[] = [];
+  for (const { text } of settings.emperor) {
+    const made = await makeMonitor(text, {
+      startDirectory: settings.workingDirectory,
+      frequencySeconds: settings.frequencySeconds,
+      nofollow: settings.nofollow,
+      ownerOfLink: settings.tyrant && settings.tyrantNofollow,
+      extraExtensions: settings.extraExtensions,
+      collectAttributes: settings.collectAttributes,
+      readConfig: settings.forceConfigPipe,
+      quietMs: settings.quietMs,
+      ignoreHidden: settings.ignoreHidden,
+      clock: systemClock,
+    });
+    if (made.ok) monitors.push(made.monitor);
+    else problems.push(made.error.message);
+  }
+  if (problems.length > 0) throw new EmperorError("bad-monitor", problems.join("; "));
+  return monitors;
+}
+
+function assemble(
+  settings: Settings,
+  monitors: readonly ImperialMonitor[],
+  hooks: EmperorHooks,
+  logger: Logger,
+  version: string,
+): RunningEmperor {
+  return createEmperor({
+    settings,
+    logger,
+    monitors,
+    createHands: (listener) => createHands(settings, linux, listener, logger, hooks),
+    hooks,
+    refusalOf: (spec) => tyrantRefusal(settings, spec),
+    version,
+    identity: {
+      pid: process.pid,
+      uid: process.getuid?.() ?? 0,
+      gid: process.getgid?.() ?? 0,
+      cwd: process.cwd(),
+    },
+  });
+}
+
+async function startStatistics(
+  settings: Settings,
+  emperor: RunningEmperor,
+  logger: Logger,
+): Promise<readonly StatsServer[]> {
+  const servers: StatsServer[] = [];
+  if (settings.statsAddresses.length === 0) return servers;
+  // Loaded for those who want it: the server brings Node's network stack with it.
+  const { startStatsServer } = await import("../stats/stats-server.ts");
+  for (const text of settings.statsAddresses) {
+    servers.push(
+      await startStatsServer({
+        address: parseStatsAddress(text, settings),
+        document: () => emperor.stats(),
+        logger,
+        http: settings.statsHttp,
+        minified: settings.statsMinified,
+        mode: settings.chmodSocket,
+        backlog: settings.listenBacklog,
+      }),
+    );
+  }
+  return servers;
+}
