@@ -1,5 +1,7 @@
 /** The `vassal` command with Node apps: what it serves, and what it tells its Emperor. */
+import { statSync } from "node:fs";
 import { request } from "node:http";
+import { close, listen } from "@emperor/linux";
 import { expect, it } from "vitest";
 import { VassalFolder, get } from "./vassal-harness.ts";
 
@@ -84,7 +86,6 @@ it("serves several sockets: TCP and unix, mode as asked", async () => {
   const expected = { status: 200, body: `hello / from ${vassal.pid}` };
   expect(await get(folder.url)).toMatchObject(expected);
   expect(await get({ socketPath: folder.file("app.sock"), path: "/" })).toMatchObject(expected);
-  const { statSync } = await import("node:fs");
   expect(statSync(folder.file("app.sock")).mode & 0o777).toBe(0o600);
 });
 
@@ -181,9 +182,8 @@ it("stops at once on byte 0, gracefully on byte 2, with 1 when the Emperor is lo
 
 it("takes the listening socket that it gets as descriptor 0", async () => {
   await using folder = await VassalFolder.create();
-  const { closeDescriptor, listenOn } = await import("../../vassal-runtime/src/platform.ts");
   folder.write("app.mjs", LISTENER);
-  const fd = listenOn({ family: "ipv4", host: "127.0.0.1", port: folder.port }, { backlog: 10 });
+  const fd = listen({ family: "ipv4", host: "127.0.0.1", port: folder.port }, { backlog: 10 });
   try {
     folder.ini("node-app = app.mjs"); // with the same address as http-socket
     const vassal = folder.start({ stdin: fd });
@@ -193,7 +193,7 @@ it("takes the listening socket that it gets as descriptor 0", async () => {
     await vassal.accepting(2);
     expect((await get(folder.url)).status).toBe(200);
   } finally {
-    closeDescriptor(fd);
+    close(fd);
   }
 });
 

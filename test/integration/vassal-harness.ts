@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { chmodSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
-import type { IncomingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -203,7 +203,7 @@ export async function freePort(): Promise<number> {
 /** One request on a connection of its own, or on one of the agent's. */
 export async function get(url: string | { socketPath: string; path: string }, agent?: Agent): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const onResponse = (response: import("node:http").IncomingMessage): void => {
+    const onResponse = (response: IncomingMessage): void => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.once("error", reject);

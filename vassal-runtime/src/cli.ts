@@ -33,8 +33,10 @@ async function main(): Promise<void> {
   if (settings.heartbeatMs !== undefined && !settings.master) emperor.heartbeat(settings.heartbeatMs / 1000);
   const { dropPrivileges } = await import("./credentials.ts");
   dropPrivileges(settings.uid, settings.gid);
-  const { adoptSockets, bindSockets } = await import("./sockets.ts");
-  const sockets = await bindSockets(settings, adoptSockets(launch.inherited));
+  const { adoptSockets, bindSockets, closeSockets } = await import("./sockets.ts");
+  const adopted = adoptSockets(launch.inherited);
+  const sockets = await bindSockets(settings, adopted);
+  closeSockets(adopted.filter((socket) => !sockets.includes(socket)));
   const vassal: Vassal = { launch, settings, sockets, emperor, readSettings };
   const run = await runner(settings);
   early.end();

@@ -2,7 +2,8 @@
  * Reads the configuration of this vassal: files, command line, environment, and what the Emperor
  * pushes. Warnings go to the log, errors to the caller. Called again for each reload.
  */
-import { ConfigError, loadConfiguration } from "@emperor/config";
+import { loadConfiguration } from "@emperor/config";
+import type { ConfigError } from "@emperor/config";
 import type { EmperorConnection } from "./client.ts";
 import { RuntimeError } from "./errors.ts";
 import type { Launch } from "./launch.ts";

@@ -5,7 +5,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ReadableStream } from "node:stream/web";
 import { reasonOf } from "./errors.ts";
 import { log } from "./log.ts";
 
@@ -39,7 +38,7 @@ async function answer(handler: FetchHandler, incoming: IncomingMessage, outgoing
   const cookies = response.headers.getSetCookie();
   if (cookies.length > 0) outgoing.setHeader("set-cookie", cookies);
   if (response.body === null) outgoing.end();
-  else await pipeline(Readable.fromWeb(response.body as ReadableStream), outgoing);
+  else await pipeline(Readable.fromWeb(response.body), outgoing);
 }
 
 function toRequest(incoming: IncomingMessage, signal: AbortSignal): Request {

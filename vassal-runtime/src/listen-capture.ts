@@ -37,6 +37,8 @@ export interface Capture {
 
 /** Watches `net.Server.prototype.listen` (which HTTP, HTTPS and HTTP/2 servers share) from now on. */
 export function captureListen(options: CaptureOptions): Capture {
+  // Only ever called with a server as `this`.
+  // oxlint-disable-next-line typescript/unbound-method
   const original = Server.prototype.listen as Listen;
   let captured: Server | undefined;
 

@@ -70,7 +70,7 @@ class Single {
 
   #reload(): void {
     this.#reloadAsked = true;
-    if (this.#state !== "serving") return; // a reload that runs reads the newest files anyway
+    if (this.#state !== "serving") return; // seen to when the app is loaded, or by the trial that runs
     this.#state = "reloading";
     this.#renew().catch(fail);
   }
@@ -79,19 +79,27 @@ class Single {
     const { emperor, launch, settings, sockets } = this.#vassal;
     if (isPushed(launch)) {
       emperor.wantConfig();
-    } else {
-      const { tryNewGeneration } = await import("./trial.ts");
-      const failure = await tryNewGeneration(launch);
-      if (this.#state !== "reloading") return;
-      if (failure !== undefined) {
-        log(`reload refused, process ${process.pid} goes on as it is: ${failure}`);
-        this.#state = "serving";
-        this.#reloadAsked = false;
-        return;
-      }
+    } else if (!(await this.#tryUntilSettled())) {
+      return;
     }
     await this.#drain(settings.reloadMercyMs);
     reexecute(launch, sockets);
+  }
+
+  /** True when the newest files load; false: the old version goes on, or the process stops. */
+  async #tryUntilSettled(): Promise<boolean> {
+    const { tryNewGeneration } = await import("./trial.ts");
+    let failure: string | undefined;
+    // An order that comes during a trial is about files that the trial may have read before they changed.
+    while (this.#reloadAsked && this.#state === "reloading") {
+      this.#reloadAsked = false;
+      failure = await tryNewGeneration(this.#vassal.launch);
+    }
+    if (this.#state !== "reloading") return false;
+    if (failure === undefined) return true;
+    log(`reload refused, process ${process.pid} goes on as it is: ${failure}`);
+    this.#state = "serving";
+    return false;
   }
 
   #stop(graceful: boolean): void {

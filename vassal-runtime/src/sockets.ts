@@ -8,7 +8,7 @@ import { connect, isIP } from "node:net";
 import { RuntimeError, reasonOf } from "./errors.ts";
 import type { InheritedSocket } from "./launch.ts";
 import { log } from "./log.ts";
-import { addressText, closeDescriptor, isListening, listenOn, localAddressText } from "./platform.ts";
+import { addressText, closeDescriptor, duplicate, isListening, listenOn, localAddressText } from "./platform.ts";
 import type { SystemAddress } from "./platform.ts";
 import type { RuntimeSettings, SocketSetting } from "./settings.ts";
 
@@ -21,7 +21,13 @@ export interface BoundSocket {
 
 /** Sockets that exist before the configuration is looked at. */
 export function adoptSockets(inherited: readonly InheritedSocket[]): BoundSocket[] {
-  const sockets: BoundSocket[] = inherited.filter(({ fd }) => isListening(fd));
+  const sockets: BoundSocket[] = [];
+  for (const { fd, text } of inherited) {
+    if (!isListening(fd)) continue;
+    // It came through an exec, so programs that the app starts would get it, and keep the address.
+    sockets.push({ fd: fd > 2 ? duplicate(fd) : fd, text });
+    if (fd > 2) closeDescriptor(fd);
+  }
   if (!sockets.some(({ fd }) => fd === 0) && isListening(0)) sockets.push({ fd: 0, text: localAddressText(0) ?? "fd 0" });
   return sockets;
 }
