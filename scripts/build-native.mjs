@@ -49,12 +49,12 @@ const addonFlags = [
 ];
 // The sanitizers keep their own state per thread, which a child that shares the parent's memory
 // would corrupt: the test programs therefore exercise the `copied` mode only.
-const testFlags = [
+const testFlags = (sanitizers) => [
   ...warnings,
   "-O1",
   "-g",
   "-pthread",
-  "-fsanitize=address,undefined",
+  `-fsanitize=${sanitizers}`,
   "-fno-sanitize-recover=all",
   "-fno-omit-frame-pointer",
 ];
@@ -143,23 +143,24 @@ function buildAddon() {
   );
 }
 
-/** Sources without Node-API, named here because the tests must link without Node. */
-const nodeFree = ["plan.c", "launch.c", "child.c", "actions.c", "descriptors.c", "digest.c"].map(
-  (name) => join(nativeDirectory, name),
-);
+/** The test programs: what each is linked with (all of it free of Node-API) and under which sanitizers. */
+const testPrograms = {
+  "child-test": { sources: ["plan.c", "launch.c", "child.c", "actions.c", "descriptors.c"], sanitizers: "address,undefined" },
+  "watch-test": { sources: ["watch.c"], sanitizers: "thread" },
+};
 
 /** Builds and runs every C test program; each prints `N passed, N failed` as its last line. */
 function runTests() {
   compilerVersion();
   let passed = 0;
   let failed = 0;
-  for (const source of filesOf(testDirectory, "-test.c")) {
-    const name = source.slice(testDirectory.length + 1, -2);
+  for (const [name, { sources, sanitizers }] of Object.entries(testPrograms)) {
     const output = join(buildDirectory, name);
+    const inputs = [join(testDirectory, `${name}.c`), ...sources.map((source) => join(nativeDirectory, source))];
     compile(
       output,
-      [...testFlags, "-I", nativeDirectory, source, ...nodeFree],
-      [source, ...filesOf(testDirectory, ".h"), ...nodeFree, ...filesOf(nativeDirectory, ".h")],
+      [...testFlags(sanitizers), "-I", nativeDirectory, ...inputs],
+      [...inputs, ...filesOf(testDirectory, ".h"), ...filesOf(nativeDirectory, ".h")],
     );
     const run = spawnSync(output, [], {
       encoding: "utf8",
@@ -167,7 +168,7 @@ function runTests() {
       timeout: 120_000,
       killSignal: "SIGKILL",
     });
-    process.stdout.write(run.stdout ?? "");
+    process.stdout.write(`${name} (${sanitizers})\n${run.stdout ?? ""}`);
     const summary = /(\d+) passed, (\d+) failed\s*$/.exec(run.stdout ?? "");
     passed += Number(summary?.[1] ?? 0);
     failed += Number(summary?.[2] ?? 0);

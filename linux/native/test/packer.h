@@ -20,6 +20,8 @@ struct options {
   bool copied, session, has_credentials, no_new_privs, has_bound, has_ambient, deny_setgroups, mounts_private, mount_proc;
   unsigned namespaces;
   const char *cgroup_file;
+  /* 0: none. */
+  int cgroup_fd;
   unsigned uid, gid;
   /* NULL: untouched. */
   const double *securebits, *umask;
@@ -81,7 +83,7 @@ static inline void pack(struct packed *packed, const struct options *options) {
   packed->count = packed->length = 0;
   add_number(packed, options->copied);
   add_number(packed, options->namespaces);
-  add_number(packed, -1);
+  add_number(packed, options->cgroup_fd > 0 ? options->cgroup_fd : -1);
   add_number(packed, options->cgroup_file != NULL);
   if (options->cgroup_file != NULL) add_string(packed, options->cgroup_file);
   add_number(packed, options->session);
