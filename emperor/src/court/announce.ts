@@ -21,20 +21,37 @@ export interface AnnouncementPolicy {
 }
 
 /** Lines for one notice, in order. Most have one, debug matters none. `name` must be escaped already. */
-export function announce(record: CourtRecord, name: string, notice: Notice, policy: AnnouncementPolicy): readonly Announcement[] {
+export function announce(
+  record: CourtRecord,
+  name: string,
+  notice: Notice,
+  policy: AnnouncementPolicy,
+): readonly Announcement[] {
   switch (notice.kind) {
     case "spawning":
     case "heartbeat":
     case "waiting-on-demand":
       return [];
     case "running":
-      return notice.spoke ? [] : [say("debug", `[emperor] vassal ${name} runs and has said nothing yet`)];
+      return notice.spoke
+        ? []
+        : [say("debug", `[emperor] vassal ${name} runs and has said nothing yet`)];
     case "started":
-      return [say("info", `[emperor] started vassal ${name} (pid: ${notice.pid}, start ${record.vassal.history.starts})`)];
+      return [
+        say(
+          "info",
+          `[emperor] started vassal ${name} (pid: ${notice.pid}, start ${record.vassal.history.starts})`,
+        ),
+      ];
     case "queued":
       return notice.reason === "new" || notice.delayMs === 0
         ? []
-        : [say("info", `[emperor] vassal ${name} waits ${seconds(notice.delayMs)} before its next start (${notice.reason})`)];
+        : [
+            say(
+              "info",
+              `[emperor] vassal ${name} waits ${seconds(notice.delayMs)} before its next start (${notice.reason})`,
+            ),
+          ];
     case "ready":
       return [classic("info", `[emperor] vassal ${name} has been spawned`)];
     case "accepting":
@@ -42,7 +59,12 @@ export function announce(record: CourtRecord, name: string, notice: Notice, poli
     case "loyal":
       return [classic("info", `[emperor] vassal ${name} is now loyal`)];
     case "healthy":
-      return [say("info", `[emperor] vassal ${name} has been up for ${seconds(notice.upMs)}: taken as healthy`)];
+      return [
+        say(
+          "info",
+          `[emperor] vassal ${name} has been up for ${seconds(notice.upMs)}: taken as healthy`,
+        ),
+      ];
     case "reloading":
       return [classic("info", `[emperor] reload the uwsgi instance ${name}`)];
     case "config-changed-while-waiting":
@@ -52,7 +74,10 @@ export function announce(record: CourtRecord, name: string, notice: Notice, poli
     case "channel-lost":
       return [
         classic("warning", `[emperor] curse the uwsgi instance ${name} (pid: ${pidOf(record)})`),
-        say("warning", `[emperor] vassal ${name} closed its channel: killed in ${seconds(policy.curseToleranceMs)} unless it exits`),
+        say(
+          "warning",
+          `[emperor] vassal ${name} closed its channel: killed in ${seconds(policy.curseToleranceMs)} unless it exits`,
+        ),
       ];
     case "heartbeat-missed":
       return [
@@ -64,11 +89,21 @@ export function announce(record: CourtRecord, name: string, notice: Notice, poli
     case "killed":
       return notice.why === "mercy"
         ? [classic("warning", `[emperor] NO MERCY for vassal ${name} !!!`)]
-        : [say("warning", `[emperor] vassal ${name} (pid: ${pidOf(record)}) did not stop in time: SIGKILL (${notice.why})`)];
+        : [
+            say(
+              "warning",
+              `[emperor] vassal ${name} (pid: ${pidOf(record)}) did not stop in time: SIGKILL (${notice.why})`,
+            ),
+          ];
     case "exited":
-      return exited(record, name, notice.exit, notice.uptimeMs, notice.expected);
+      return exited(record, name, notice);
     case "spawn-failed":
-      return [say("error", `[emperor] unable to start vassal ${name}: ${notice.detail}; ${afterFailure(notice.cause)}`)];
+      return [
+        say(
+          "error",
+          `[emperor] unable to start vassal ${name}: ${notice.detail}; ${afterFailure(notice.cause)}`,
+        ),
+      ];
     case "blacklisted":
       return blacklisted(name, notice.failures, notice.delayMs, notice.atMaximum);
     case "damped":
@@ -79,7 +114,9 @@ export function announce(record: CourtRecord, name: string, notice: Notice, poli
         ),
       ];
     case "unlisted":
-      return notice.reason === "forgiven" ? [] : [say("info", `[emperor] vassal ${name} leaves the blacklist (${notice.reason})`)];
+      return notice.reason === "forgiven"
+        ? []
+        : [say("info", `[emperor] vassal ${name} leaves the blacklist (${notice.reason})`)];
     case "resting":
       return resting(name, notice.reason);
     case "removed":
@@ -109,7 +146,8 @@ function stopping(record: CourtRecord, name: string, reason: StopReason): readon
   const why: Readonly<Record<StopReason, string | undefined>> = {
     removed: undefined,
     shutdown: undefined,
-    "changed-identity": "its owner, directory, wrapper or socket changed: started anew when it is gone",
+    "changed-identity":
+      "its owner, directory, wrapper or socket changed: started anew when it is gone",
     done: "it said that it is done",
     command: "by command",
     heartbeat: undefined,
@@ -120,7 +158,9 @@ function stopping(record: CourtRecord, name: string, reason: StopReason): readon
   if (reason === "channel-lost" || reason === "heartbeat") return [];
   const text = why[reason];
   const line = classic("info", `[emperor] stop the uwsgi instance ${name}`);
-  return text === undefined ? [line] : [line, say("info", `[emperor] vassal ${name} (pid: ${pidOf(record)}) is stopped: ${text}`)];
+  return text === undefined
+    ? [line]
+    : [line, say("info", `[emperor] vassal ${name} (pid: ${pidOf(record)}) is stopped: ${text}`)];
 }
 
 const SIGNAL_NAMES: Readonly<Record<number, string>> = {
@@ -151,14 +191,14 @@ export function describeExit(exit: ExitReason): string {
 function exited(
   record: CourtRecord,
   name: string,
-  exit: ExitReason,
-  uptimeMs: number,
-  expected: boolean,
+  notice: Extract<Notice, { kind: "exited" }>,
 ): readonly Announcement[] {
-  const text = `${describeExit(exit)} after ${seconds(uptimeMs)}`;
-  if (expected) return [say("info", `[emperor] vassal ${name} ended: ${text}`)];
-  const crashes = record.vassal.history.crashes;
-  return [say("warning", `[emperor] vassal ${name} died: ${text} (death ${crashes})`)];
+  const text = `${describeExit(notice.exit)} after ${seconds(notice.uptimeMs)}`;
+  if (notice.expected) return [say("info", `[emperor] vassal ${name} ended: ${text}`)];
+  return [
+    classic("warning", `[emperor] curse the uwsgi instance ${name} (pid: ${notice.pid ?? -1})`),
+    say("warning", `[emperor] vassal ${name} died: ${text} (death ${record.vassal.history.crashes})`),
+  ];
 }
 
 function afterFailure(cause: "system" | "vassal" | "exile"): string {
@@ -172,18 +212,39 @@ function afterFailure(cause: "system" | "vassal" | "exile"): string {
   }
 }
 
-function blacklisted(name: string, failures: number, delayMs: number, atMaximum: boolean): readonly Announcement[] {
+function blacklisted(
+  name: string,
+  failures: number,
+  delayMs: number,
+  atMaximum: boolean,
+): readonly Announcement[] {
   const lines: Announcement[] = [];
-  if (failures === 3) lines.push(classic("warning", `[emperor] unloyal bad behaving vassal found: ${name} throttling it...`));
-  if (atMaximum) lines.push(classic("warning", `[emperor] maximum throttle level for vassal ${name} reached !!!`));
-  lines.push(say("warning", `[emperor] vassal ${name} is in the blacklist: ${failures} ${failures === 1 ? "death" : "deaths"} before it was loyal, next start in ${seconds(delayMs)}`));
+  if (failures === 3)
+    lines.push(
+      classic("warning", `[emperor] unloyal bad behaving vassal found: ${name} throttling it...`),
+    );
+  if (atMaximum)
+    lines.push(
+      classic("warning", `[emperor] maximum throttle level for vassal ${name} reached !!!`),
+    );
+  lines.push(
+    say(
+      "warning",
+      `[emperor] vassal ${name} is in the blacklist: ${failures} ${failures === 1 ? "death" : "deaths"} before it was loyal, next start in ${seconds(delayMs)}`,
+    ),
+  );
   return lines;
 }
 
 function resting(name: string, reason: string): readonly Announcement[] {
   switch (reason) {
     case "exiled":
-      return [say("error", `[emperor] vassal ${name} asked not to be respawned (exit status 26): left alone until its config changes`)];
+      return [
+        say(
+          "error",
+          `[emperor] vassal ${name} asked not to be respawned (exit status 26): left alone until its config changes`,
+        ),
+      ];
     case "asleep":
       return [say("info", `[emperor] vassal ${name} sleeps until its config changes`)];
     case "wait-for-command":

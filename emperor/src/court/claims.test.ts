@@ -4,7 +4,16 @@ import { FileClaims } from "./claims.ts";
 
 function spec(monitor: string, name: string, path: string, fileId?: string): VassalSpec {
   const identity = fileId === undefined ? {} : { fileId };
-  return { name, monitor, path, version: "1", modifiedAt: 0, cwd: "/", attributes: {}, ...identity };
+  return {
+    name,
+    monitor,
+    path,
+    version: "1",
+    modifiedAt: 0,
+    cwd: "/",
+    attributes: {},
+    ...identity,
+  };
 }
 
 const asIs = (directory: string): string => directory;
@@ -40,7 +49,9 @@ describe("one file that two monitors find is one vassal", () => {
     const claims = new FileClaims(asIs);
     claims.claim(spec("dir:/v", "a.ini", "/v/a.ini", "1:10"));
     claims.claim(spec("glob:/v/*", "/v/a.ini", "/v/a.ini", "1:10"));
-    expect(claims.claim(spec("glob:/v/*", "/v/a.ini", "/v/a.ini", "1:11")).outcome).toBe("shadowed");
+    expect(claims.claim(spec("glob:/v/*", "/v/a.ini", "/v/a.ini", "1:11")).outcome).toBe(
+      "shadowed",
+    );
     expect(claims.claim(spec("dir:/v", "a.ini", "/v/a.ini", "1:11")).outcome).toBe("granted");
   });
 
@@ -57,7 +68,14 @@ describe("one file that two monitors find is one vassal", () => {
 
   test("entries of a database have no file and never collide", () => {
     const claims = new FileClaims(asIs);
-    const row: VassalSpec = { name: "a.ini", monitor: "pg://x", version: "1", modifiedAt: 0, cwd: "/", attributes: {} };
+    const row: VassalSpec = {
+      name: "a.ini",
+      monitor: "pg://x",
+      version: "1",
+      modifiedAt: 0,
+      cwd: "/",
+      attributes: {},
+    };
     expect(claims.claim(row).outcome).toBe("granted");
     expect(claims.claim({ ...row, monitor: "pg://y" }).outcome).toBe("granted");
   });

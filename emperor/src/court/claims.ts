@@ -74,7 +74,8 @@ export class FileClaims {
     if (freed.size === 0) return heirs;
     for (const ofMonitor of this.#shadows.values()) {
       for (const shadow of ofMonitor.values()) {
-        if (claimKeys(shadow.spec, this.#realDirectory).some((key) => freed.has(key))) heirs.push(shadow.spec);
+        if (claimKeys(shadow.spec, this.#realDirectory).some((key) => freed.has(key)))
+          heirs.push(shadow.spec);
       }
     }
     return heirs;

@@ -72,7 +72,12 @@ function court(policy: Policy = POLICY) {
     hands,
     policy,
     gate: new Gate<CourtRecord>({ maxStarting: 2 }),
-    wantedOf: (wanted) => ({ version: wanted.version, identity: "", pushed: wanted.config !== undefined, onDemand: false }),
+    wantedOf: (wanted) => ({
+      version: wanted.version,
+      identity: "",
+      pushed: wanted.config !== undefined,
+      onDemand: false,
+    }),
     observer: ({ record, notice }) => void notices.push(`${record.spec.name} ${notice.kind}`),
     onForgotten: (record) => void forgotten.push(record.spec.name),
     onBrokenInvariant: (record, event) => void broken.push(`${record.spec.name} ${event.type}`),
@@ -81,7 +86,11 @@ function court(policy: Policy = POLICY) {
   return { court: it, hands, notices, forgotten, broken };
 }
 
-const LOYAL = Uint8Array.of(VASSAL_MESSAGES.spawned, VASSAL_MESSAGES.accepting, VASSAL_MESSAGES.loyal);
+const LOYAL = Uint8Array.of(
+  VASSAL_MESSAGES.spawned,
+  VASSAL_MESSAGES.accepting,
+  VASSAL_MESSAGES.loyal,
+);
 
 describe("Court", () => {
   test("a vassal is started, governed, stopped and forgotten, and nothing is left", () => {

@@ -19,8 +19,17 @@ import {
 } from "../lifecycle/index.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Schedule } from "./schedule.ts";
-import type { Hands, HandsListener, ProcessHandle, ReapedProcess, SpawnFailureReport } from "./hands.ts";
+import type {
+  Hands,
+  HandsListener,
+  ProcessHandle,
+  ReapedProcess,
+  SpawnFailureReport,
+} from "./hands.ts";
 import type { CourtRecord, Observer } from "./record.ts";
+
+/** Between the end of a dying process's channel and its exit there is rarely more than this. */
+const DYING_MS = 100;
 
 export interface CourtOptions {
   readonly hands: Hands;
@@ -124,7 +133,8 @@ export class Court implements HandsListener {
 
   onSpawned(handle: ProcessHandle, pid: number): void {
     const record = this.#byHandle.get(handle);
-    if (record !== undefined) this.post(record, { type: "spawned", generation: record.handleGeneration, pid });
+    if (record !== undefined)
+      this.post(record, { type: "spawned", generation: record.handleGeneration, pid });
   }
 
   onSpawnFailed(handle: ProcessHandle, failure: SpawnFailureReport): void {
@@ -133,7 +143,12 @@ export class Court implements HandsListener {
     const generation = record.handleGeneration;
     this.#releaseHandle(record, handle);
     record.lastFailure = failure.detail;
-    this.post(record, { type: "spawn-failed", generation, cause: failure.cause, detail: failure.detail });
+    this.post(record, {
+      type: "spawn-failed",
+      generation,
+      cause: failure.cause,
+      detail: failure.detail,
+    });
   }
 
   onBytes(handle: ProcessHandle, bytes: Uint8Array): void {
@@ -154,7 +169,8 @@ export class Court implements HandsListener {
 
   onChannelClosed(handle: ProcessHandle): void {
     const record = this.#byHandle.get(handle);
-    if (record !== undefined) this.post(record, { type: "channel-closed", generation: record.handleGeneration });
+    if (record !== undefined)
+      this.post(record, { type: "channel-closed", generation: record.handleGeneration });
   }
 
   onExited(handle: ProcessHandle, status: ReapedProcess): void {
@@ -186,8 +202,10 @@ export class Court implements HandsListener {
       for (;;) {
         this.#deliver();
         const now = this.#hands.now();
-        for (const record of this.#deadlines.takeDue(now)) this.#events.push({ record, event: { type: "timer" } });
-        for (const record of this.#gate.grant(now)) this.#events.push({ record, event: { type: "permitted" } });
+        for (const record of this.#deadlines.takeDue(now))
+          this.#events.push({ record, event: { type: "timer" } });
+        for (const record of this.#gate.grant(now))
+          this.#events.push({ record, event: { type: "permitted" } });
         if (this.#events.length === 0) break;
       }
     } finally {
@@ -214,7 +232,8 @@ export class Court implements HandsListener {
       const result = step(record.vassal, event, now, this.#options.policy);
       record.vassal = result.vassal;
       effects = result.effects;
-      if (result.vassal.phase.name !== phaseBefore) record.facts.stateSince = Math.floor(this.#hands.wallNow() / 1000);
+      if (result.vassal.phase.name !== phaseBefore)
+        record.facts.stateSince = Math.floor(this.#hands.wallNow() / 1000);
     } catch (error) {
       this.#broken(record, event, error);
       return;
@@ -235,7 +254,10 @@ export class Court implements HandsListener {
         return this.#spawn(record, effect.generation);
       case "send":
         if (record.handle !== undefined && !this.#hands.send(record.handle, effect.message)) {
-          this.#events.push({ record, event: { type: "channel-closed", generation: effect.generation } });
+          this.#events.push({
+            record,
+            event: { type: "channel-closed", generation: effect.generation },
+          });
         }
         return;
       case "send-config":
@@ -244,7 +266,8 @@ export class Court implements HandsListener {
         }
         return;
       case "kill":
-        if (record.handle !== undefined) this.#hands.kill(record.handle, effect.signal, effect.scope);
+        if (record.handle !== undefined)
+          this.#hands.kill(record.handle, effect.signal, effect.scope);
         return;
       case "watch-socket":
       case "unwatch-socket":
@@ -275,7 +298,8 @@ export class Court implements HandsListener {
   #forget(record: CourtRecord): void {
     this.#deadlines.set(record, undefined);
     const ofMonitor = this.#byMonitor.get(record.spec.monitor);
-    if (ofMonitor?.get(record.spec.name) === record && ofMonitor.delete(record.spec.name)) this.#size -= 1;
+    if (ofMonitor?.get(record.spec.name) === record && ofMonitor.delete(record.spec.name))
+      this.#size -= 1;
     if (ofMonitor?.size === 0) this.#byMonitor.delete(record.spec.monitor);
     this.#options.onForgotten(record);
   }
@@ -312,7 +336,8 @@ export class Court implements HandsListener {
   /** Events of a broken vassal: only what its source wants and the end of its process count. */
   #dispatchBroken(record: CourtRecord, event: VassalEvent): void {
     if (event.type === "wanted") record.broken = { wanted: event.wanted };
-    else if (event.type === "unwanted" || event.type === "shutdown") record.broken = { wanted: undefined };
+    else if (event.type === "unwanted" || event.type === "shutdown")
+      record.broken = { wanted: undefined };
     if (record.handle === undefined) this.#startAfresh(record);
     else if (event.type === "spawned") this.#hands.kill(record.handle, "SIGKILL", "tree");
   }
@@ -393,7 +418,12 @@ function noteForDisplay(record: CourtRecord, notice: Notice, seconds: number): v
       if (facts.cursedAt === 0) facts.cursedAt = seconds;
       return;
     case "exited":
-      record.lastExit = { exit: notice.exit, at: seconds, uptimeMs: notice.uptimeMs, expected: notice.expected };
+      record.lastExit = {
+        exit: notice.exit,
+        at: seconds,
+        uptimeMs: notice.uptimeMs,
+        expected: notice.expected,
+      };
       return;
     default:
   }

@@ -30,7 +30,9 @@ describe("Deadlines", () => {
         const due = heap.takeDue(now);
         const expected = [...model.entries()].filter(([, at]) => at <= now).map(([id]) => id);
         expect(due.map((member) => member.id).toSorted()).toEqual(expected.toSorted());
-        expect(due.map((member) => member.deadlineAt)).toEqual(due.map((member) => member.deadlineAt).toSorted((a, b) => a - b));
+        expect(due.map((member) => member.deadlineAt)).toEqual(
+          due.map((member) => member.deadlineAt).toSorted((a, b) => a - b),
+        );
         expect(due.every((member) => member.heapIndex === -1)).toBe(true);
         expect(heap.size).toBe(model.size - expected.length);
       }),

@@ -45,7 +45,11 @@ export class Deadlines<T extends Timed> {
   /** Takes out every member that is due, earliest first. Each has to set a new deadline if it wants one. */
   takeDue(now: number): T[] {
     const due: T[] = [];
-    for (let first = this.#heap[0]; first !== undefined && first.deadlineAt <= now; first = this.#heap[0]) {
+    for (
+      let first = this.#heap[0];
+      first !== undefined && first.deadlineAt <= now;
+      first = this.#heap[0]
+    ) {
       this.#remove(first);
       due.push(first);
     }
@@ -95,7 +99,8 @@ export class Deadlines<T extends Timed> {
       const left = 2 * index + 1;
       if (left >= length) return;
       const right = left + 1;
-      const child = right < length && this.#at(right).deadlineAt < this.#at(left).deadlineAt ? right : left;
+      const child =
+        right < length && this.#at(right).deadlineAt < this.#at(left).deadlineAt ? right : left;
       if (this.#at(index).deadlineAt <= this.#at(child).deadlineAt) return;
       this.#swap(index, child);
       index = child;

@@ -44,7 +44,12 @@ export interface EmperorParts {
   /** Further subscribers of the stream of transitions. */
   readonly observers?: readonly Observer[];
   /** Ids of this process, for the stats. */
-  readonly identity: { readonly pid: number; readonly uid: number; readonly gid: number; readonly cwd: string };
+  readonly identity: {
+    readonly pid: number;
+    readonly uid: number;
+    readonly gid: number;
+    readonly cwd: string;
+  };
 }
 
 export function createEmperor(parts: EmperorParts): RunningEmperor {
@@ -143,7 +148,11 @@ class Emperor implements RunningEmperor, DeskListener {
     const now = this.#hands.now();
     if (this.#ending !== undefined) return this.#hurry(now);
     this.#ending = { since: now, mercyAt: now + this.#settings.reloadMercyMs, mercyOver: false };
-    this.#logger.write({ level: "info", dated: false, message: "[emperor] *** RAGNAROK EVOKED ***" });
+    this.#logger.write({
+      level: "info",
+      dated: false,
+      message: "[emperor] *** RAGNAROK EVOKED ***",
+    });
     for (const desk of this.#desks) {
       desk.close();
       void desk.monitor.close();
@@ -217,7 +226,8 @@ class Emperor implements RunningEmperor, DeskListener {
 
   #wantedOf(spec: VassalSpec): Wanted {
     const { wrapperAttribute, chdirAttribute, tyrant } = this.#settings;
-    const attribute = (name: string | undefined): string => (name === undefined ? "" : (spec.attributes[name]?.[0] ?? ""));
+    const attribute = (name: string | undefined): string =>
+      name === undefined ? "" : (spec.attributes[name]?.[0] ?? "");
     const owner = tyrant ? `${spec.uid}:${spec.gid}` : "";
     return {
       version: spec.version,
@@ -255,7 +265,8 @@ class Emperor implements RunningEmperor, DeskListener {
       });
     }
     if (notice.kind === "exited") this.#parts.hooks.vassalEnded(record.spec);
-    if (notice.kind === "started" || notice.kind === "exited" || notice.kind === "spawn-failed") this.#noteGoverned();
+    if (notice.kind === "started" || notice.kind === "exited" || notice.kind === "spawn-failed")
+      this.#noteGoverned();
     for (const observer of this.#parts.observers ?? []) observer(publication);
   }
 
@@ -298,7 +309,10 @@ class Emperor implements RunningEmperor, DeskListener {
   #giveUp(): void {
     if (this.#court.size === 0) return;
     const names = [...this.#court.records()].map((record) => quoteName(record.spec.name));
-    this.log("error", `[emperor] ${names.length} vassals are still there ${LAST_WAIT_MS / 1000} s after SIGKILL, leaving them to the kernel: ${names.slice(0, 20).join(", ")}`);
+    this.log(
+      "error",
+      `[emperor] ${names.length} vassals are still there ${LAST_WAIT_MS / 1000} s after SIGKILL, leaving them to the kernel: ${names.slice(0, 20).join(", ")}`,
+    );
     this.#bury();
   }
 

@@ -57,18 +57,23 @@ export class MonitorDesk implements MonitorSink {
   unavailable(reason: string): void {
     if (this.#closed || (this.state === "unavailable" && this.reason === reason)) return;
     this.#enter("unavailable", reason);
-    this.#listener.log("error", `[emperor] monitor ${this.monitor.address}: ${reason}; its vassals stay as they are`);
+    this.#listener.log(
+      "error",
+      `[emperor] monitor ${this.monitor.address}: ${reason}; its vassals stay as they are`,
+    );
   }
 
   available(): void {
     if (this.#closed || this.state === "connected") return;
     const wasUnavailable = this.state === "unavailable";
     this.#enter("connected", "");
-    if (wasUnavailable) this.#listener.log("info", `[emperor] monitor ${this.monitor.address} is available again`);
+    if (wasUnavailable)
+      this.#listener.log("info", `[emperor] monitor ${this.monitor.address} is available again`);
   }
 
   notice(severity: "info" | "warning" | "error", message: string): void {
-    if (!this.#closed) this.#listener.log(severity, `[emperor] monitor ${this.monitor.address}: ${message}`);
+    if (!this.#closed)
+      this.#listener.log(severity, `[emperor] monitor ${this.monitor.address}: ${message}`);
   }
 
   /** Nothing that the monitor still says is heard: nothing is started any more. */

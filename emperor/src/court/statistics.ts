@@ -2,13 +2,23 @@
  * The court as the statistics show it: uWSGI's document with its field names and 0/1 numbers, and
  * what operators missed in it beside. Pure: it reads records and writes plain data.
  */
-import type { StatsBlacklistEntry, StatsMonitor, StatsDocument, StatsVassal } from "@emperor/protocol";
+import type {
+  StatsBlacklistEntry,
+  StatsMonitor,
+  StatsDocument,
+  StatsVassal,
+} from "@emperor/protocol";
 import { describe, type Instant, type Policy } from "../lifecycle/index.ts";
 import type { MonitorDesk } from "./monitor-desk.ts";
 import type { CourtRecord } from "./record.ts";
 
 export interface StatisticsInput {
-  readonly identity: { readonly pid: number; readonly uid: number; readonly gid: number; readonly cwd: string };
+  readonly identity: {
+    readonly pid: number;
+    readonly uid: number;
+    readonly gid: number;
+    readonly cwd: string;
+  };
   readonly version: string;
   readonly tyrant: boolean;
   readonly policy: Policy;
@@ -31,7 +41,9 @@ export function statsDocument(input: StatisticsInput): StatsDocument {
   const perMonitor = new Map<string, number>();
   const wallOf = (at: Instant): number => (input.wallNow + (at - input.now)) / 1000;
   for (const record of input.records) {
-    vassals.push(vassalStats(record, addresses.get(record.spec.monitor) ?? record.spec.monitor, input, wallOf));
+    vassals.push(
+      vassalStats(record, addresses.get(record.spec.monitor) ?? record.spec.monitor, input, wallOf),
+    );
     perMonitor.set(record.spec.monitor, (perMonitor.get(record.spec.monitor) ?? 0) + 1);
     const { listing } = describe(record.vassal, input.now, input.policy);
     if (listing === undefined) continue;
@@ -104,12 +116,16 @@ function vassalStats(
     state: description.state,
     state_since: facts.stateSince,
     reason: description.reason,
-    ...(description.nextStartAt === undefined ? {} : { next_start: wallOf(description.nextStartAt) }),
+    ...(description.nextStartAt === undefined
+      ? {}
+      : { next_start: wallOf(description.nextStartAt) }),
     ...(lastExit === undefined
       ? {}
       : {
           last_exit: {
-            ...(lastExit.exit.kind === "code" ? { code: lastExit.exit.code } : { signal: lastExit.exit.signal }),
+            ...(lastExit.exit.kind === "code"
+              ? { code: lastExit.exit.code }
+              : { signal: lastExit.exit.signal }),
             at: lastExit.at,
             uptime: Math.round(lastExit.uptimeMs) / 1000,
           },

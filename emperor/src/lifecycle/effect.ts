@@ -86,6 +86,8 @@ export type Notice =
   | {
       readonly kind: "exited";
       readonly generation: number;
+      /** undefined: it ended before its spawn was reported. */
+      readonly pid: number | undefined;
       readonly exit: ExitReason;
       readonly uptimeMs: number;
       readonly expected: boolean;

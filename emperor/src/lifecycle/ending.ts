@@ -112,7 +112,8 @@ export function exited(
   const loyal = phase.name !== "starting" && phase.loyal;
   const healthy = phase.name !== "starting" && phase.healthy;
   const uptimeMs = Math.max(0, turn.now - phase.startedAt);
-  publish(turn, { kind: "exited", generation: phase.generation, exit, uptimeMs, expected, loyal });
+  const { generation, pid } = phase;
+  publish(turn, { kind: "exited", generation, pid, exit, uptimeMs, expected, loyal });
   if (!expected) remember(turn, { crashes: turn.vassal.history.crashes + 1 });
   if (phase.name === "stopping" && (phase.next !== "respawn" || expected))
     return follow(turn, phase.next);

@@ -48,6 +48,7 @@ describe("starting", () => {
       {
         kind: "exited",
         generation: 1,
+        pid: 101,
         exit: { kind: "code", code: 3 },
         uptimeMs: 0,
         expected: false,
