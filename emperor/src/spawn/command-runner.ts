@@ -2,6 +2,7 @@
  * Runs the administrator's commands in the Emperor, none of them in the way of the event loop: a few
  * at a time, each with a limit. Owns that limit; it must not know what a command is for.
  */
+import { existsSync } from "node:fs";
 import { constants } from "node:os";
 
 export interface Command {
@@ -9,7 +10,8 @@ export interface Command {
   readonly args: readonly string[];
   /** Complete environment. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly cwd?: string;
+  /** Undefined, or gone meanwhile: where the Emperor is. */
+  readonly cwd: string | undefined;
 }
 
 /** How a command ended. `status` is what a shell would show: an exit status, or 128 + signal. */
@@ -39,7 +41,7 @@ export async function runCommand(command: Command, timeoutMs: number): Promise<C
   const child = execa(command.file, command.args, {
     env: command.env,
     extendEnv: false,
-    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    ...(command.cwd !== undefined && existsSync(command.cwd) ? { cwd: command.cwd } : {}),
     stdin: "ignore",
     stdout: "inherit",
     stderr: "inherit",

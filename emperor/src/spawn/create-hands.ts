@@ -41,7 +41,7 @@ export function createEmperorHooks(
   const helpers = new HelperChildren(machine, settings.hookTimeoutMs);
   const world: HookWorld = {
     run: (command) => runCommand(command, settings.hookTimeoutMs),
-    perform: (action) => helpers.perform(action),
+    perform: (action, cwd) => helpers.perform(action, cwd),
     environment: () => process.env,
     changeDirectory: (path) => process.chdir(path),
     setVariable: (name, value) => {

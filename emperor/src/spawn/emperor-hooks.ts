@@ -16,8 +16,8 @@ import type { LifeHook } from "./start-hook.ts";
 
 export interface HookWorld {
   readonly run: RunCommand;
-  /** Performs one action in a child of the Emperor. Resolves to what went wrong. */
-  readonly perform: (action: SetupAction) => Promise<string | undefined>;
+  /** Performs one action in a child of the Emperor, in `cwd`. Resolves to what went wrong. */
+  readonly perform: (action: SetupAction, cwd: string | undefined) => Promise<string | undefined>;
   readonly environment: () => Variables;
   /** `cd` and `putenv` change the Emperor itself. Throws what the system says. */
   readonly changeDirectory: (path: string) => void;
@@ -27,6 +27,19 @@ export interface HookWorld {
 }
 
 type HookSpec = Pick<VassalSpec, "name" | "cwd" | "uid" | "gid">;
+
+/** One run of a list of actions. */
+interface Chain {
+  readonly phase: string;
+  readonly variables: Variables;
+  /** The first failure ends it. */
+  readonly fatal: boolean;
+  /**
+   * Where its commands run: the vassal's directory, where uWSGI's Emperor is at that moment, so that
+   * `$UWSGI_VASSAL_CONFIG` names a file. Undefined: where the Emperor is.
+   */
+  cwd: string | undefined;
+}
 
 /** Chains that run at one time: enough to hide a slow command, too few to fill the machine. */
 const CONCURRENT_CHAINS = 16;
@@ -67,22 +80,24 @@ export class EmperorHooks {
   async ownPhase(phase: OwnPhase): Promise<string | undefined> {
     const actions = this.#hooks.own[phase];
     if (actions.length === 0) return undefined;
-    return this.#lanes.run(() => this.#chain(actions, phase, {}, true));
+    return this.#lanes.run(() =>
+      this.#chain(actions, { phase, variables: {}, fatal: true, cwd: undefined }),
+    );
   }
 
   /** `hook-as-emperor-before-vassal`. Resolves to what keeps the vassal from being started. */
   async beforeVassal(spec: HookSpec): Promise<string | undefined> {
     const variables = vassalVariables(spec, undefined);
-    return this.#lanes.run(() =>
-      this.#chain(this.#hooks.beforeVassal, "as-emperor-before-vassal", variables, true),
-    );
+    const chain = { phase: "as-emperor-before-vassal", variables, fatal: true, cwd: spec.cwd };
+    return this.#lanes.run(() => this.#chain(this.#hooks.beforeVassal, chain));
   }
 
   /** `hook-`, `mount-`, `umount-`, `exec-as-emperor`, after a successful start. Failures are logged. */
   afterSpawn(spec: HookSpec, pid: number): void {
     if (this.#hooks.asEmperor.length === 0) return;
     const variables = vassalVariables(spec, pid);
-    void this.#lanes.run(() => this.#chain(this.#hooks.asEmperor, "as-emperor", variables, false));
+    const chain = { phase: "as-emperor", variables, fatal: false, cwd: spec.cwd };
+    void this.#lanes.run(() => this.#chain(this.#hooks.asEmperor, chain));
   }
 
   /**
@@ -102,31 +117,27 @@ export class EmperorHooks {
       file,
       args: [...args, spec.name],
       env: { ...this.#world.environment(), [ENVIRONMENT.vassalsDir]: spec.cwd },
+      cwd: spec.cwd,
     });
     const level = result.status === 0 ? "info" : "warning";
     const why = result.problem === undefined ? "" : ` (${result.problem})`;
     this.#logger[level](`[emperor] ${name} stop-hook returned ${result.status}${why}`);
   }
 
-  /** One list of actions. `fatal`: the first failure ends it. Resolves to that failure. */
-  async #chain(
-    actions: readonly ParsedAction[],
-    phase: string,
-    variables: Variables,
-    fatal: boolean,
-  ): Promise<string | undefined> {
+  /** Resolves to the failure that ended it. */
+  async #chain(actions: readonly ParsedAction[], chain: Chain): Promise<string | undefined> {
     for (const action of actions) {
-      this.#logger.info(`running "${action.label}" (${phase})...`);
-      const problem = await this.#perform(action, variables);
+      this.#logger.info(`running "${action.label}" (${chain.phase})...`);
+      const problem = await this.#perform(action, chain);
       if (problem === undefined) continue;
-      const text = `${action.origin}: "${action.label}" (${phase}) failed: ${problem}`;
-      if (fatal) return text;
+      const text = `${action.origin}: "${action.label}" (${chain.phase}) failed: ${problem}`;
+      if (chain.fatal) return text;
       this.#logger.error(`[emperor] ${text}; the vassal runs nevertheless`);
     }
     return undefined;
   }
 
-  async #perform({ deed }: ParsedAction, variables: Variables): Promise<string | undefined> {
+  async #perform({ deed }: ParsedAction, chain: Chain): Promise<string | undefined> {
     switch (deed.kind) {
       case "log":
         this.#logger.info(deed.text);
@@ -135,20 +146,22 @@ export class EmperorHooks {
         const result = await this.#world.run({
           file: this.#hooks.shell,
           args: ["-c", deed.line],
-          env: { ...this.#world.environment(), ...variables },
+          env: { ...this.#world.environment(), ...chain.variables },
+          cwd: chain.cwd,
         });
         return deed.tolerant ? undefined : result.problem;
       }
       case "setup":
-        return this.#setup(deed.setup);
+        return this.#setup(deed.setup, chain);
     }
   }
 
-  async #setup(action: SetupAction): Promise<string | undefined> {
+  async #setup(action: SetupAction, chain: Chain): Promise<string | undefined> {
     try {
       switch (action.kind) {
         case "chdir":
           this.#world.changeDirectory(action.path);
+          chain.cwd = undefined;
           return undefined;
         case "putenv": {
           const [name, value] = splitAssignment(action.assignment);
@@ -160,7 +173,7 @@ export class EmperorHooks {
           this.#world.exit(action.code);
           return undefined;
         default:
-          return await this.#world.perform(action);
+          return await this.#world.perform(action, chain.cwd);
       }
     } catch (error) {
       return error instanceof Error ? error.message : String(error);

@@ -10,20 +10,28 @@ export const FLOOD_WINDOW_MS = 1000;
 /** How long a flooding channel is not listened to. */
 export const FLOOD_PAUSE_MS = 100;
 
+/** A report of so many bytes is full: there may be more behind it. */
+export const FULL_REPORT_BYTES = 256;
+
 export type FloodAnswer = "calm" | "flood-begins" | "flood-goes-on";
 
 type FloodState = Pick<ProcessRecord, "windowAt" | "windowBytes" | "flooding">;
 
-/** Counts `bytes` heard at `now` (monotonic ms). A flood is over after a whole second below the limit. */
+/**
+ * Counts `bytes` of one report at `now` (monotonic ms). Heard slowly a flood looks small, so it is over
+ * only when for a whole second no report was full: then nothing is piled up in the channel.
+ */
 export function countBytes(state: FloodState, bytes: number, now: number): FloodAnswer {
+  if (state.flooding && bytes >= FULL_REPORT_BYTES) state.windowAt = now;
   if (now - state.windowAt >= FLOOD_WINDOW_MS) {
-    if (state.windowBytes <= FLOOD_BYTES) state.flooding = false;
+    state.flooding = false;
     state.windowAt = now;
     state.windowBytes = 0;
   }
+  if (state.flooding) return "flood-goes-on";
   state.windowBytes += bytes;
   if (state.windowBytes <= FLOOD_BYTES) return "calm";
-  if (state.flooding) return "flood-goes-on";
   state.flooding = true;
+  state.windowAt = now;
   return "flood-begins";
 }

@@ -1,33 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { SpawnFailure, SpawnOptions, SpawnResult, SpawnStage } from "@emperor/linux";
-import { memoryLogger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
-import { createEmperorHooks, createHands } from "./create-hands.ts";
+import { fakeHands } from "./fake-hands.fixture.ts";
 import { FLOOD_BYTES } from "./flood.ts";
 import { tokenOf, WATCH } from "./process-table.ts";
-import {
-  exitStatus,
-  FakeMachine,
-  hook,
-  RecordingListener,
-  testSettings,
-  testSpec,
-} from "./spawn.fixture.ts";
-
-function setUp(changes: Partial<Settings> = {}) {
-  const machine = new FakeMachine();
-  const listener = new RecordingListener();
-  const logger = memoryLogger();
-  let now = 1000;
-  const settings = testSettings(changes);
-  const hooks = createEmperorHooks(settings, machine, logger);
-  const hands = createHands(settings, machine, listener, logger, hooks, {
-    now: () => now,
-    ids: { uid: 0, gid: 0, groups: [] },
-  });
-  const lines = (): string[] => logger.lines.map(({ message }) => message);
-  return { machine, listener, hands, lines, advance: (ms: number) => (now += ms) };
-}
+import { exitStatus, hook, testSpec } from "./spawn.fixture.ts";
 
 function failure(stage: SpawnStage, code: string, more: Partial<SpawnFailure> = {}): SpawnFailure {
   return { ok: false, stage, errno: code === "" ? 0 : 1, code, index: -1, waitStatus: 0, ...more };
@@ -40,7 +17,7 @@ afterEach(() => void vi.useRealTimers());
 
 describe("a start", () => {
   test("gives the vassal its channel, /dev/null and the Emperor's output, and nothing else", () => {
-    const { machine, listener, hands } = setUp();
+    const { machine, listener, hands } = fakeHands();
     hands.spawn(1, testSpec(), {});
     const options = machine.spawned[0]!;
     expect(options).toMatchObject({
@@ -62,7 +39,7 @@ describe("a start", () => {
   });
 
   test("with a pushed config opens a second pair and sends one packet, unasked", () => {
-    const { machine, hands } = setUp();
+    const { machine, hands } = fakeHands();
     hands.spawn(1, testSpec({ config: text("[uwsgi]") }), {});
     expect(machine.spawned[0]!.fds.at(-1)).toEqual({ from: 13, to: 4 });
     expect(machine.spawned[0]!.args).toEqual(["--ini", "emperor://a.ini"]);
@@ -73,7 +50,7 @@ describe("a start", () => {
     ["no descriptors at all", 0],
     ["no descriptors for the pipe", 1],
   ])("with %s fails for the system's sake and leaks nothing", (_, after) => {
-    const { machine, listener, hands } = setUp();
+    const { machine, listener, hands } = fakeHands();
     machine.pairFailure = { after, code: "EMFILE" };
     hands.spawn(1, testSpec({ config: text("x") }), {});
     expect(listener.told).toEqual([
@@ -94,7 +71,7 @@ describe("a start", () => {
     ["exec", "ENOENT", "vassal", "no program could be executed: /opt/vassal (ENOENT)"],
     ["prepare", "EINVAL", "exile", "EINVAL"],
   ])("that fails at %s with %s is the fault of: %s", (stage, code, cause, detail) => {
-    const { machine, listener, hands } = setUp();
+    const { machine, listener, hands } = fakeHands();
     machine.answer = () => failure(stage, code);
     hands.spawn(1, testSpec(), {});
     expect(listener.told).toEqual([
@@ -104,7 +81,7 @@ describe("a start", () => {
   });
 
   test("that cannot be watched is ended and reaped by asking", () => {
-    const { machine, listener, hands } = setUp();
+    const { machine, listener, hands } = fakeHands();
     machine.watchFailure = "ENOSPC";
     hands.spawn(1, testSpec(), {});
     expect(listener.told).toMatchObject([{ kind: "failed", failure: { cause: "system" } }]);
@@ -117,7 +94,7 @@ describe("a start", () => {
   });
 
   test("with a config that no pipe can carry waits for another config", () => {
-    const { listener, hands, machine } = setUp();
+    const { listener, hands, machine } = fakeHands();
     hands.spawn(1, testSpec({ config: new Uint8Array(70_000) }), {});
     hands.spawn(2, testSpec({ config: new Uint8Array(0) }), {});
     expect(listener.told).toMatchObject([
@@ -131,7 +108,7 @@ describe("a start", () => {
   });
 
   test("in Tyrant mode as root is refused before anything is made", () => {
-    const { listener, hands, machine } = setUp({ tyrant: true });
+    const { listener, hands, machine } = fakeHands({ tyrant: true });
     hands.spawn(1, testSpec({ uid: 0, gid: 5 }), {});
     expect(listener.told).toMatchObject([
       {
@@ -145,7 +122,7 @@ describe("a start", () => {
   });
 
   test("says which overrides and fallbacks were tried", () => {
-    const { machine, hands, lines } = setUp({
+    const { machine, hands, lines } = fakeHands({
       ...{ wrapper: "/w", wrapperOverride: ["/o"], wrapperFallback: ["/f1", "/f2"] },
     });
     machine.answer = (options) => ({
@@ -170,7 +147,7 @@ describe("a start with hooks", () => {
   const hooked = { startHook: "/bin/true --flag", hookAsVassal: [hook("exec", "exit 3")] };
 
   function started(changes: Partial<Settings> = hooked) {
-    const all = setUp(changes);
+    const all = fakeHands(changes);
     all.hands.spawn(7, testSpec(), {});
     const statusToken = tokenOf(7, WATCH.status);
     const exitToken = tokenOf(7, WATCH.process);
@@ -257,7 +234,7 @@ describe("a start with hooks", () => {
 
 describe("a running process", () => {
   function running() {
-    const all = setUp();
+    const all = fakeHands();
     all.hands.spawn(1, testSpec(), {});
     all.machine.calls.length = 0;
     all.listener.told.length = 0;
@@ -394,77 +371,4 @@ describe("a running process", () => {
     hear(Uint8Array.of(1));
     expect(machine.calls.at(-1)).toBe(`rearm ${token}`);
   });
-});
-
-describe("config packets", () => {
-  test("that do not fit are finished later, one at a time", () => {
-    const { machine, hands } = setUp();
-    let room = 6;
-    const written: number[] = [];
-    machine.onWrite = (bytes) => {
-      const count = Math.min(room, bytes.length);
-      room -= count;
-      if (count > 0) written.push(...bytes.subarray(0, count));
-      return count;
-    };
-    hands.spawn(1, testSpec({ config: text("abcdef") }), {});
-    hands.sendConfig(1, text("XXXXXX"));
-    expect(written).toHaveLength(6);
-    room = 100;
-    vi.advanceTimersByTime(100);
-    expect(new TextDecoder().decode(Uint8Array.from(written).subarray(4))).toBe("abcdef");
-    hands.sendConfig(1, text("second"));
-    expect(new TextDecoder().decode(Uint8Array.from(written).subarray(14))).toBe("second");
-  });
-
-  test("for a vassal without a pipe, or too long ones, are not written", () => {
-    const { machine, hands, lines } = setUp();
-    hands.spawn(1, testSpec(), {});
-    hands.spawn(2, testSpec({ config: text("x") }), {});
-    machine.calls.length = 0;
-    hands.sendConfig(1, text("x"));
-    hands.sendConfig(2, new Uint8Array(65_536));
-    expect(machine.calls).toEqual([]);
-    expect(lines().join()).toContain("has 65536 bytes");
-  });
-});
-
-describe("the alarm", () => {
-  test("rings once, at its instant, and the last call counts", () => {
-    const { hands, listener, advance } = setUp();
-    hands.setAlarm(1500);
-    hands.setAlarm(1200);
-    vi.advanceTimersByTime(199);
-    expect(listener.told).toEqual([]);
-    advance(200);
-    vi.advanceTimersByTime(1);
-    expect(listener.told).toEqual([{ kind: "alarm" }]);
-    vi.advanceTimersByTime(10_000);
-    expect(listener.told).toHaveLength(1);
-  });
-
-  test("set again by the one it rings, may be taken away, and waits longer than Node's timers can", () => {
-    const { hands, listener, advance } = setUp();
-    hands.setAlarm(1100);
-    hands.setAlarm(undefined);
-    vi.advanceTimersByTime(1000);
-    expect(listener.told).toEqual([]);
-    hands.setAlarm(1000 + 2 ** 31 + 5000);
-    vi.advanceTimersByTime(2 ** 31 - 1);
-    expect(listener.told).toEqual([]);
-    advance(2 ** 31 + 5000);
-    vi.advanceTimersByTime(2 ** 31 - 1);
-    expect(listener.told).toEqual([{ kind: "alarm" }]);
-  });
-});
-
-test("closing gives every descriptor back and stops the clock", async () => {
-  const { hands, machine, listener } = setUp();
-  hands.spawn(1, testSpec({ config: text("x") }), {});
-  hands.setAlarm(1100);
-  await hands.close();
-  vi.advanceTimersByTime(1000);
-  expect(machine.open.size).toBe(0);
-  expect(machine.calls.at(-1)).toBe("close watcher");
-  expect(listener.told).toHaveLength(1);
 });

@@ -36,8 +36,8 @@ export class HelperChildren {
     return this.#helpers.size;
   }
 
-  /** Performs one action. Resolves to what went wrong, or to undefined. */
-  async perform(action: SetupAction): Promise<string | undefined> {
+  /** Performs one action in `cwd`. Resolves to what went wrong, or to undefined. */
+  async perform(action: SetupAction, cwd: string | undefined): Promise<string | undefined> {
     const result = this.#machine.spawn({
       // Never reached: the child ends with its second action.
       programs: [{ path: "/bin/true", argv0: "true" }],
@@ -48,6 +48,7 @@ export class HelperChildren {
         { from: 1, to: 1 },
         { from: 2, to: 2 },
       ],
+      ...(cwd === undefined ? {} : { cwd }),
       session: true,
       actions: [action, { kind: "exit", code: 0 }],
       mode: "copied",

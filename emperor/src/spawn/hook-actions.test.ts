@@ -57,12 +57,13 @@ describe("actions", () => {
     expect(setupOf("write", `"/a b" say "hi"`)).toMatchObject({ path: "/a b", text: `say "hi"` });
   });
 
-  test("writefifo never waits for a reader", () => {
-    expect(setupOf("writefifo", "/f go")).toMatchObject({
-      kind: "write",
-      nonBlocking: true,
-      text: "go",
-    });
+  test("writefifo gives file and text as parameters, never as shell", () => {
+    const made = setupOf("writefifo", "'/f $(id)' go \"on\"");
+    expect(made.kind === "argv" && made.argv.slice(3)).toEqual([
+      "writefifo",
+      "/f $(id)",
+      'go "on"',
+    ]);
   });
 
   test("mount knows flags and data", () => {

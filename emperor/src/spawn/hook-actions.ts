@@ -64,21 +64,43 @@ function wordReader(
 }
 
 /** A file and a text that goes on to the end of the value. */
-function writeReader(
-  append: boolean,
+function textReader(
   newline: boolean,
-  nonBlocking: boolean,
   needsText: boolean,
+  make: (path: string, text: string) => SetupAction,
 ): Reader {
   return (argument) => {
     const taken = takeWord(argument);
     if (!taken.ok) return wrong(taken.problem);
     if (taken.word === "") return wrong("a file is missing");
     if (needsText && taken.rest === undefined) return wrong("it wants: file text");
-    const text = (taken.rest ?? "") + (newline ? "\n" : "");
-    return setup({ kind: "write", path: taken.word, text, append, nonBlocking });
+    return setup(make(taken.word, (taken.rest ?? "") + (newline ? "\n" : "")));
   };
 }
+
+const replaceWith = (path: string, text: string): SetupAction => ({
+  kind: "write",
+  path,
+  text,
+  append: false,
+});
+
+const appendTo = (path: string, text: string): SetupAction => ({
+  kind: "write",
+  path,
+  text,
+  append: true,
+});
+
+/**
+ * A fifo without a reader is no failure: the one who should hear it is not there. Opened for reading
+ * as well it neither waits for one nor fails. The script is constant; file and text are parameters.
+ */
+const tellFifo = (path: string, text: string): SetupAction => ({
+  kind: "argv",
+  argv: ["/bin/sh", "-c", 'test -p "$1" && printf %s "$2" 1<>"$1"', "writefifo", path, text],
+  tolerant: false,
+});
 
 /**
  * File modes are octal: `644`, `0755`, `1777`. uWSGI reads three digits and, of four, ignores the
@@ -179,12 +201,11 @@ const READERS: Readonly<Record<string, Reader>> = {
   chmod: readChmod,
   chown: readChown,
   chown2: readChown2,
-  write: writeReader(false, false, false, true),
-  writen: writeReader(false, true, false, true),
-  append: writeReader(true, false, false, true),
-  appendn: writeReader(true, true, false, false),
-  // A fifo without a reader is no failure: the one who should hear it is not there.
-  writefifo: writeReader(true, false, true, true),
+  write: textReader(false, true, replaceWith),
+  writen: textReader(true, true, replaceWith),
+  append: textReader(false, true, appendTo),
+  appendn: textReader(true, false, appendTo),
+  writefifo: textReader(false, true, tellFifo),
   mount: readMount,
   umount: readUmount,
   hostname: readHostname,

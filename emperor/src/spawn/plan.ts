@@ -23,6 +23,8 @@ import { startHookAction } from "./start-hook.ts";
 import { tyrantCredentials, type Credentials } from "./tyrant.ts";
 
 const SIGKILL = 9;
+/** RLIMIT_NOFILE. A number of its own, so that a plan can be made without the native addon. */
+const OPEN_FILES = 7;
 
 /** One start, complete but for the descriptors that are made last. */
 export interface Plan {
@@ -60,6 +62,7 @@ export class Planner {
   readonly #environment: VassalEnvironment;
   readonly #programs: ProgramChain;
   readonly #isolation: Isolation;
+  readonly #limits: Pick<SpawnOptions, "rlimits">;
   readonly #descriptors: VassalDescriptors;
   readonly #commonFds: SpawnOptions["fds"];
   readonly #said = new RepeatLimiter();
@@ -77,6 +80,9 @@ export class Planner {
     );
     this.#programs = new ProgramChain(settings);
     this.#isolation = isolationOf(settings, input.ids);
+    const openFiles = settings.vassalOpenFiles;
+    this.#limits =
+      openFiles === undefined ? {} : { rlimits: [{ resource: OPEN_FILES, ...openFiles }] };
     const kept = settings.safeFds.filter((fd) => fd > 2).map((fd) => ({ from: fd, to: fd }));
     this.#commonFds = [{ from: -1, to: 0 }, { from: 1, to: 1 }, { from: 2, to: 2 }, ...kept];
   }
@@ -128,6 +134,7 @@ export class Planner {
       cwd: spec.cwd,
       session: true,
       parentDeathSignal: SIGKILL,
+      ...this.#limits,
       ...this.#steps(spec, env, hooks),
     };
     return { ok: true, plan: { programs, piped, fixed } };
