@@ -15,8 +15,8 @@ export interface ConfigLimits {
 }
 
 export const DEFAULT_LIMITS: ConfigLimits = {
-  fileBytes: 4 * 1024 * 1024,
-  totalBytes: 16 * 1024 * 1024,
+  fileBytes: 1024 * 1024,
+  totalBytes: 8 * 1024 * 1024,
   entries: 100_000,
   depth: 32,
   valueLength: 1024 * 1024,

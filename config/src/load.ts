@@ -223,6 +223,8 @@ class Loading {
       // A line of a loop is one slip, however often it counts.
       const slip = `${key}\0${formatOrigin(origin)}`;
       if (reported.has(slip)) continue;
+      // The rest of hundreds of slips helps nobody.
+      if (reported.size >= 200) return;
       reported.add(slip);
       const suggestion = reported.size > 100 ? undefined : nearest(key, options.names);
       const hint = suggestion === undefined ? "" : `; did you mean "${suggestion}"?`;

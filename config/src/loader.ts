@@ -158,11 +158,19 @@ export class Loader {
     return entry;
   }
 
+  /** An alias is no way around a list of names. */
+  #canonical(key: string): string {
+    return this.#world.options.find(key)?.name ?? key;
+  }
+
+  #canonicalNames(names: readonly string[]): ReadonlySet<string> {
+    return new Set(names.map((name) => this.#canonical(name)));
+  }
+
   #checkAllowed(key: string, origin: ConfigOrigin): void {
     if (this.#restricted === undefined) return;
     const { by, names } = this.#restricted;
-    const canonical = this.#world.options.find(key)?.name ?? key;
-    if ((names.has(key) || names.has(canonical)) === (by === "whitelist")) return;
+    if (names.has(this.#canonical(key)) === (by === "whitelist")) return;
     throw new ConfigError(
       "forbidden-option",
       `forbidden option ${JSON.stringify(key)} (by ${by})`,
@@ -204,7 +212,7 @@ export class Loader {
         return;
       case "blacklist":
       case "whitelist":
-        this.#restricted = { by: directive.do, names: new Set(wordsOf(value)) };
+        this.#restricted = { by: directive.do, names: this.#canonicalNames(wordsOf(value)) };
         return;
       case "inject":
         return this.documents.inject(directive.where, value, origin);

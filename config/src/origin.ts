@@ -28,9 +28,13 @@ export interface ConfigEntry {
   readonly placeholder?: boolean;
 }
 
-/** `/etc/emperor.ini:12`, `argument 3 of the command line`, `the environment variable UWSGI_X`. */
-export function formatOrigin(origin: ConfigOrigin): string {
-  const via = origin.via === undefined ? "" : `, by ${formatOrigin(origin.via)}`;
+/**
+ * `/etc/emperor.ini:12`, `argument 3 of the command line`, `the environment variable UWSGI_X`, with
+ * at most `viaDepth` includes that led there.
+ */
+export function formatOrigin(origin: ConfigOrigin, viaDepth = 3): string {
+  const more = viaDepth > 0 && origin.via !== undefined;
+  const via = more ? `, by ${formatOrigin(origin.via, viaDepth - 1)}` : "";
   switch (origin.kind) {
     case "file":
       return `${origin.line > 0 ? `${origin.source}:${origin.line}` : origin.source}${via}`;

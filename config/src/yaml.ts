@@ -3,7 +3,7 @@
  * know; here anchors, aliases and flow mappings work and a wrong indent is an error with its line.
  * Scalars stay text: `yes` and `12` are what is written.
  */
-import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, visit } from "yaml";
+import { LineCounter, isAlias, isMap, isNode, isScalar, isSeq, parseDocument, visit } from "yaml";
 import type { Alias, Document, ParsedNode, YAMLMap } from "yaml";
 import { ConfigError } from "./errors.ts";
 import { missingSection } from "./ini.ts";
@@ -52,7 +52,7 @@ class YamlCollector {
     if (depth > MAX_DEPTH) this.#fail("too-large", `nested deeper than ${MAX_DEPTH} levels`, line);
     for (const { key, value } of map.items) {
       const keyNode = this.#resolve(key, line);
-      const keyLine = this.lineOf(isScalar(key) || isAlias(key) ? key : null, line);
+      const keyLine = this.lineOf(isNode(key) ? key : null, line);
       if (!isScalar(keyNode)) this.#fail("syntax", "a key must be plain text", keyLine);
       this.#value(textOf(keyNode.value), value, depth, keyLine);
     }
@@ -143,6 +143,26 @@ function guarded<Result>(context: ReaderContext, work: () => Result): Result {
   }
 }
 
+/**
+ * Flow collections nested so deep that only a mistake or an attack can be behind them: the parser
+ * needs seconds and a gigabyte before it gives up on a megabyte of brackets. Brackets in quotes are
+ * counted as well; nobody has so many.
+ */
+function checkNesting(text: string, context: ReaderContext): void {
+  let depth = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code === 0x5b || code === 0x7b) depth += 1;
+    else if ((code === 0x5d || code === 0x7d) && depth > 0) depth -= 1;
+    if (depth > 1000)
+      throw new ConfigError(
+        "syntax",
+        "nested too deeply",
+        context.at(text.slice(0, index).split("\n").length),
+      );
+  }
+}
+
 function parse(
   text: string,
   context: ReaderContext,
@@ -157,12 +177,10 @@ function parse(
   });
   const [error] = document.errors;
   if (error !== undefined) {
-    throw new ConfigError(
-      "syntax",
-      error.message,
-      context.at(lineCounter.linePos(error.pos[0]).line),
-      { cause: error },
-    );
+    const message = /call stack/.test(error.message) ? "nested too deeply" : error.message;
+    throw new ConfigError("syntax", message, context.at(lineCounter.linePos(error.pos[0]).line), {
+      cause: error,
+    });
   }
   return document;
 }
@@ -175,6 +193,7 @@ function parse(
 export function readYaml(raw: string, context: ReaderContext): readonly RawPair[] {
   const lines = new LineCounter();
   const text = context.expand(raw, 1);
+  checkNesting(text, context);
   const document = guarded(context, () => parse(text, context, lines));
   const targets = guarded(context, () => aliasTargets(document));
   const root = document.contents;
