@@ -94,7 +94,9 @@ export class WatchKeeper {
         },
         failed: (directory, code) => {
           this.#watching.delete(directory);
-          this.#fail(`the directory ${quoteName(directory)}`, explain(code));
+          // It vanished between the survey and the watch: the next survey says so, if it stays away.
+          if (code === "ENOENT") this.#failedAtMs ??= this.#options.clock.now();
+          else this.#fail(`the directory ${quoteName(directory)}`, explain(code));
         },
       });
       this.#hints = hints;

@@ -58,18 +58,22 @@ export const openChokidarHints: OpenHints = async (listener) => {
     const { directory } = target;
     const watcher = new DirectoryHints({ ignoreInitial: true, depth: 0, followSymlinks: true });
     let isFailed = false;
-    watcher.on("raw", (event, name) => {
-      if (event === "rename" || event === "change") listener.hint(directory, event, toName(name));
-    });
-    watcher.on("error", (error) => {
+    const fail = (code: string): void => {
       isFailed = true;
       // Forgotten, so that the next call of `watch` tries again.
       const entry = watched.get(directory);
       if (entry !== undefined) close(directory, entry);
-      listener.failed(directory, errnoName(error));
+      listener.failed(directory, code);
+    };
+    watcher.on("raw", (event, name) => {
+      if (event === "rename" || event === "change") listener.hint(directory, event, toName(name));
     });
+    watcher.on("error", (error) => fail(errnoName(error)));
     watcher.on("ready", () => {
-      if (!isFailed) listener.watching(directory);
+      if (isFailed) return;
+      // Also said of a directory that vanished meanwhile; then nothing was opened.
+      if (watcher._closers.size === 0) fail("ENOENT");
+      else listener.watching(directory);
     });
     watcher.add(directory);
     return { identity: target.identity, close: () => watcher.close() };
