@@ -6,11 +6,14 @@ import { pathToFileURL } from "node:url";
 /** The stats document of the Emperor at `address`: it sends it and closes. */
 export function readStats(address, timeoutMs = 3000) {
   const tcp = /^(.*):(\d+)$/.exec(address);
-  const target = tcp === null ? { path: address } : { host: tcp[1] || "127.0.0.1", port: Number(tcp[2]) };
+  const target =
+    tcp === null ? { path: address } : { host: tcp[1] || "127.0.0.1", port: Number(tcp[2]) };
   return new Promise((resolve, reject) => {
     const chunks = [];
     const socket = connect(target);
-    socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`${address} says nothing for ${timeoutMs} ms`)));
+    socket.setTimeout(timeoutMs, () =>
+      socket.destroy(new Error(`${address} says nothing for ${timeoutMs} ms`)),
+    );
     socket.on("data", (chunk) => chunks.push(chunk));
     socket.on("error", reject);
     socket.on("end", () => {
@@ -35,12 +38,29 @@ export function formatStats(stats) {
   const rows = [["vassal", "pid", "state", "ready", "accepting", "loyal", "respawns"]];
   for (const vassal of stats.vassals) {
     const { id, pid, ready, accepting, loyal, respawns } = vassal;
-    rows.push([id, pid > 0 ? pid : "-", describe(vassal), yes(ready), yes(accepting), yes(loyal), respawns]);
+    rows.push([
+      id,
+      pid > 0 ? pid : "-",
+      describe(vassal),
+      yes(ready),
+      yes(accepting),
+      yes(loyal),
+      respawns,
+    ]);
   }
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
-  const lines = rows.map((row) => row.map((cell, column) => String(cell).padEnd(widths[column])).join("  ").trimEnd());
+  const widths = rows[0].map((_, column) =>
+    Math.max(...rows.map((row) => String(row[column]).length)),
+  );
+  const lines = rows.map((row) =>
+    row
+      .map((cell, column) => String(cell).padEnd(widths[column]))
+      .join("  ")
+      .trimEnd(),
+  );
   for (const { id, throttle_level, attempt } of stats.blacklist ?? []) {
-    lines.push(`blacklisted: ${id}, died ${attempt + 1} time(s), is started again ${(throttle_level / 1000).toFixed(1)} s after each death`);
+    lines.push(
+      `blacklisted: ${id}, died ${attempt + 1} time(s), is started again ${(throttle_level / 1000).toFixed(1)} s after each death`,
+    );
   }
   return lines;
 }
@@ -53,7 +73,9 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
   }
   try {
     const stats = await readStats(address);
-    console.log(flags.includes("--json") ? JSON.stringify(stats, null, 2) : formatStats(stats).join("\n"));
+    console.log(
+      flags.includes("--json") ? JSON.stringify(stats, null, 2) : formatStats(stats).join("\n"),
+    );
   } catch (error) {
     console.error(`no statistics from ${address}: ${error.message}`);
     process.exit(1);

@@ -2,7 +2,16 @@
 // what to try. Ctrl-c stops everything and checks that no process is left. Changes nothing in the
 // checkout and nothing outside of one fresh temporary folder.
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -32,7 +41,8 @@ function tryPort(port) {
 /** Copies the examples; a port that is taken on this machine is replaced in the copy. */
 async function prepare() {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "emperor-demo-")));
-  for (const part of ["vassals", "apps"]) cpSync(join(ROOT, "examples", part), join(folder, part), { recursive: true });
+  for (const part of ["vassals", "apps"])
+    cpSync(join(ROOT, "examples", part), join(folder, part), { recursive: true });
   const addresses = new Map();
   const moved = [];
   for (const name of readdirSync(join(folder, "vassals")).toSorted()) {
@@ -83,7 +93,9 @@ async function whenUp(socket, addresses) {
   const up = await until(async () => {
     last = await readStats(socket).catch(() => undefined);
     if (last === undefined) return undefined;
-    const accepting = new Set(last.vassals.filter((vassal) => vassal.accepting === 1).map(({ id }) => id));
+    const accepting = new Set(
+      last.vassals.filter((vassal) => vassal.accepting === 1).map(({ id }) => id),
+    );
     const all = [...addresses.keys()].every((name) => accepting.has(name));
     return all && last.blacklist.length > 0 ? last : undefined;
   }, START_DEADLINE_MS);
@@ -107,7 +119,9 @@ function introduce({ folder, addresses, moved }, stats, socket) {
   say("Try in another terminal, and watch the log here:");
   say(`  reload one           touch ${vassals}/hello.ini`);
   say(`  edit one             sed -i s/GREETING=.*/GREETING=Salve/ ${vassals}/hello.ini`);
-  say(`  break one            echo 'node-app = /nowhere.mjs' >> ${vassals}/hello.ini   (it goes on as it is)`);
+  say(
+    `  break one            echo 'node-app = /nowhere.mjs' >> ${vassals}/hello.ini   (it goes on as it is)`,
+  );
   say(`  kill one             kill -9 ${pid}`);
   say(`  remove one           rm ${vassals}/clock.ini`);
   say(`  add one              cp ${join(ROOT, "examples/vassals/clock.ini")} ${vassals}/`);
@@ -124,7 +138,9 @@ function endRest(folder) {
   const rest = marked(folder);
   for (const pid of rest) {
     const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-    say(`demo: process ${pid} was left behind (${command.trim()}): killed. This is a defect, please report it.`);
+    say(
+      `demo: process ${pid} was left behind (${command.trim()}): killed. This is a defect, please report it.`,
+    );
     process.kill(pid, "SIGKILL");
   }
   return rest.length;
@@ -141,11 +157,17 @@ async function main() {
   const emperor = spawn(
     join(ROOT, "bin/emperor"),
     ["--emperor", join(demo.folder, "vassals"), "--emperor-stats", socket],
-    { detached: true, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, [MARK]: demo.folder } },
+    {
+      detached: true,
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...process.env, [MARK]: demo.folder },
+    },
   );
   const ended = new Promise((resolve) => {
     emperor.once("error", (error) => resolve(`could not be started: ${error.message}`));
-    emperor.once("exit", (code, signal) => resolve(signal === null ? `exited with ${code}` : `was ended by ${signal}`));
+    emperor.once("exit", (code, signal) =>
+      resolve(signal === null ? `exited with ${code}` : `was ended by ${signal}`),
+    );
   });
   let asked = false;
   const stop = () => {
@@ -163,7 +185,8 @@ async function main() {
     if (early !== "ended" && !asked) {
       if (early.up === undefined) {
         say(`demo: not every vassal came up within ${START_DEADLINE_MS / 1000} s; last seen:`);
-        for (const line of early.last === undefined ? ["no statistics"] : formatStats(early.last)) say(`  ${line}`);
+        for (const line of early.last === undefined ? ["no statistics"] : formatStats(early.last))
+          say(`  ${line}`);
         failure = 1;
         stop();
       } else {

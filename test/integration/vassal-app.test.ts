@@ -14,7 +14,10 @@ it("serves a request listener in its own process and says spawned, accepting, lo
   const vassal = folder.start();
   await vassal.accepting();
   expect(vassal.bytes).toEqual([1, 5]);
-  expect(await get(`${folder.url}x`)).toMatchObject({ status: 200, body: `hello /x from ${vassal.pid}` });
+  expect(await get(`${folder.url}x`)).toMatchObject({
+    status: 200,
+    body: `hello /x from ${vassal.pid}`,
+  });
   await vassal.untilBytes("loyal", (bytes) => bytes.includes(17));
   await get(folder.url);
   expect(vassal.bytes).toEqual([1, 5, 17]);
@@ -47,9 +50,21 @@ it("serves an object with fetch(Request), bodies in both directions", async () =
 });
 
 it.each([
-  ["CommonJS, as main module", "app.cjs", `const server = require("node:http").createServer((q, s) => s.end(process.argv[1])); if (require.main === module) server.listen(1, () => console.log("listening"));`],
-  ["an ES module that listens later", "app.mjs", `import http from "node:http"; setTimeout(() => http.createServer((q, s) => s.end(process.argv[1])).listen({ port: 1 }), 50);`],
-  ["a script with a callback server on a path", "app.mjs", `import http from "node:http"; http.createServer((q, s) => s.end(process.argv[1])).listen("/nowhere/x.sock");`],
+  [
+    "CommonJS, as main module",
+    "app.cjs",
+    `const server = require("node:http").createServer((q, s) => s.end(process.argv[1])); if (require.main === module) server.listen(1, () => console.log("listening"));`,
+  ],
+  [
+    "an ES module that listens later",
+    "app.mjs",
+    `import http from "node:http"; setTimeout(() => http.createServer((q, s) => s.end(process.argv[1])).listen({ port: 1 }), 50);`,
+  ],
+  [
+    "a script with a callback server on a path",
+    "app.mjs",
+    `import http from "node:http"; http.createServer((q, s) => s.end(process.argv[1])).listen("/nowhere/x.sock");`,
+  ],
 ])("gives the vassal's socket to an unmodified script: %s", async (_, name, text) => {
   await using folder = await VassalFolder.create();
   folder.write(name, text);
@@ -80,7 +95,9 @@ it("lets the second server of a script listen where it says", async () => {
 it("serves several sockets: TCP and unix, mode as asked", async () => {
   await using folder = await VassalFolder.create();
   folder.write("app.mjs", LISTENER);
-  folder.ini(`http-socket = 127.0.0.1:${folder.port}\nhttp-socket = ${folder.file("app.sock")}\nchmod-socket = 600\nnode-app = app.mjs`);
+  folder.ini(
+    `http-socket = 127.0.0.1:${folder.port}\nhttp-socket = ${folder.file("app.sock")}\nchmod-socket = 600\nnode-app = app.mjs`,
+  );
   const vassal = folder.start();
   await vassal.accepting();
   const expected = { status: 200, body: `hello / from ${vassal.pid}` };
@@ -102,7 +119,13 @@ it("sets environment and directory, takes the Emperor's extra arguments, hides i
     env: { B: "inherited" },
   });
   await vassal.accepting();
-  expect(JSON.parse((await get(folder.url)).body)).toEqual({ cwd: "/", A: "a", B: null, C: "from app", own: [] });
+  expect(JSON.parse((await get(folder.url)).body)).toEqual({
+    cwd: "/",
+    A: "a",
+    B: null,
+    C: "from app",
+    own: [],
+  });
 });
 
 it("beats", async () => {
@@ -110,7 +133,10 @@ it("beats", async () => {
   folder.write("app.mjs", LISTENER);
   folder.ini("node-app = app.mjs\nheartbeat = 0.1");
   const vassal = folder.start();
-  await vassal.untilBytes("three beats", (bytes) => bytes.filter((byte) => byte === 26).length >= 3);
+  await vassal.untilBytes(
+    "three beats",
+    (bytes) => bytes.filter((byte) => byte === 26).length >= 3,
+  );
 });
 
 it("shares its connection to the Emperor with the app", async () => {
@@ -139,20 +165,27 @@ it("reads a pushed config, the last of several packets", async () => {
   };
   const vassal = folder.start({ argv: ["--ini", "emperor://app.ini"], configPipe: true });
   vassal.configPipe.write(packet("[uwsgi]\nnode-app = nowhere.mjs\n"));
-  vassal.configPipe.write(packet(`[uwsgi]\nhttp-socket = 127.0.0.1:${folder.port}\nnode-app = app.mjs\n`));
+  vassal.configPipe.write(
+    packet(`[uwsgi]\nhttp-socket = 127.0.0.1:${folder.port}\nnode-app = app.mjs\n`),
+  );
   await vassal.accepting();
   expect((await get(folder.url)).status).toBe(200);
   vassal.send(1);
   await vassal.untilBytes("the config to be wanted", (bytes) => bytes.includes(2));
   folder.write("second.mjs", LISTENER.replace("hello", "second"));
-  vassal.configPipe.write(packet(`[uwsgi]\nhttp-socket = 127.0.0.1:${folder.port}\nnode-app = second.mjs\n`));
+  vassal.configPipe.write(
+    packet(`[uwsgi]\nhttp-socket = 127.0.0.1:${folder.port}\nnode-app = second.mjs\n`),
+  );
   await vassal.accepting(2);
   expect((await get(folder.url)).body).toContain("second");
 });
 
 it("works without an Emperor, and stops on SIGTERM after the running request", async () => {
   await using folder = await VassalFolder.create();
-  folder.write("app.mjs", `export default (q, s) => { console.log("asked"); setTimeout(() => s.end("slow"), 300); };`);
+  folder.write(
+    "app.mjs",
+    `export default (q, s) => { console.log("asked"); setTimeout(() => s.end("slow"), 300); };`,
+  );
   folder.ini("node-app = app.mjs");
   const vassal = folder.start({ emperor: false });
   await vassal.untilLog(/accepts on/);
@@ -165,12 +198,22 @@ it("works without an Emperor, and stops on SIGTERM after the running request", a
 
 it("stops at once on byte 0, gracefully on byte 2, with 1 when the Emperor is lost", async () => {
   await using folder = await VassalFolder.create();
-  folder.write("app.mjs", `export default (q, s) => { console.log("asked"); setTimeout(() => s.end("slow"), 300); };`);
+  folder.write(
+    "app.mjs",
+    `export default (q, s) => { console.log("asked"); setTimeout(() => s.end("slow"), 300); };`,
+  );
   folder.ini("node-app = app.mjs");
-  for (const [order, outcome] of [["stop", "fails"], ["graceful", "slow"], ["lost", "fails"]] as const) {
+  for (const [order, outcome] of [
+    ["stop", "fails"],
+    ["graceful", "slow"],
+    ["lost", "fails"],
+  ] as const) {
     const vassal = folder.start();
     await vassal.accepting();
-    const answer = get(folder.url).then(({ body }) => body, () => "fails");
+    const answer = get(folder.url).then(
+      ({ body }) => body,
+      () => "fails",
+    );
     await vassal.untilLog(/asked/);
     if (order === "lost") vassal.channel.destroy();
     else vassal.send(order === "stop" ? 0 : 2);
@@ -199,7 +242,10 @@ it("takes the listening socket that it gets as descriptor 0", async () => {
 
 it("answers a client that sends its request in pieces", async () => {
   await using folder = await VassalFolder.create();
-  folder.write("app.mjs", `export default async (q, s) => { let n = 0; for await (const c of q) n += c.length; s.end(String(n)); };`);
+  folder.write(
+    "app.mjs",
+    `export default async (q, s) => { let n = 0; for await (const c of q) n += c.length; s.end(String(n)); };`,
+  );
   folder.ini("node-app = app.mjs");
   const vassal = folder.start();
   await vassal.accepting();

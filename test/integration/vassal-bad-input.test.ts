@@ -7,16 +7,36 @@ import { VassalFolder, get } from "./vassal-harness.ts";
 const LISTENER = `export default (q, s) => s.end([process.getuid(), process.getgid(), process.getgroups()].join(" "));`;
 
 const APPS: readonly (readonly [string, string, number, RegExp])[] = [
-  ["throws at import", `throw new Error("on purpose")`, 1, /app\.ini:3: node-app .*app\.mjs threw while it was loaded: Error: on purpose\n.*app\.mjs:1/],
+  [
+    "throws at import",
+    `throw new Error("on purpose")`,
+    1,
+    /app\.ini:3: node-app .*app\.mjs threw while it was loaded: Error: on purpose\n.*app\.mjs:1/,
+  ],
   ["throws no error", `throw "a text"`, 1, /threw while it was loaded: a text/],
   ["has a syntax error", `export default (`, 1, /threw while it was loaded: SyntaxError/],
-  ["imports what is not there", `import "./nowhere.mjs"; export default () => {}`, 1, /Cannot find module/],
-  ["exports nothing and ends", `1;`, 22, /offers nothing to serve: it has no default export, it called no listen\(\)/],
+  [
+    "imports what is not there",
+    `import "./nowhere.mjs"; export default () => {}`,
+    1,
+    /Cannot find module/,
+  ],
+  [
+    "exports nothing and ends",
+    `1;`,
+    22,
+    /offers nothing to serve: it has no default export, it called no listen\(\)/,
+  ],
   ["exports a number", `export default 42`, 22, /offers nothing to serve: .* is a number/],
   ["exports a class", `export default class {}`, 22, /is a class/],
   ["exits with 0 at once", `process.exit(0)`, 0, /^/],
   ["exits with 3 at once", `process.exit(3)`, 3, /^/],
-  ["throws later", `setTimeout(() => { throw new Error("later") }, 10); export default () => {}`, 1, /Error: later/],
+  [
+    "throws later",
+    `setTimeout(() => { throw new Error("later") }, 10); export default () => {}`,
+    1,
+    /Error: later/,
+  ],
 ];
 
 it.each(APPS)("an app that %s", async (_, text, code, message) => {
@@ -28,34 +48,69 @@ it.each(APPS)("an app that %s", async (_, text, code, message) => {
   await vassal.untilLog(message);
 });
 
-it.each(APPS.filter(([, , code]) => code !== 0))("under a master: an app that %s", async (_, text, code, message) => {
-  await using folder = await VassalFolder.create();
-  folder.write("app.mjs", text);
-  folder.ini("node-app = app.mjs\nprocesses = 2");
-  const vassal = folder.start();
-  if (text.includes("later")) {
-    // It accepted before it died: the master goes on and starts another one.
-    await vassal.untilLog(/Error: later[^]*exited with 1/);
-    vassal.send(0);
-    expect(await vassal.ended()).toEqual({ code: 0, signal: null });
-  } else {
-    expect(await vassal.ended()).toEqual({ code, signal: null });
-    await vassal.untilLog(message);
-  }
-  await folder.untilAlone();
-});
+it.each(APPS.filter(([, , code]) => code !== 0))(
+  "under a master: an app that %s",
+  async (_, text, code, message) => {
+    await using folder = await VassalFolder.create();
+    folder.write("app.mjs", text);
+    folder.ini("node-app = app.mjs\nprocesses = 2");
+    const vassal = folder.start();
+    if (text.includes("later")) {
+      // It accepted before it died: the master goes on and starts another one.
+      await vassal.untilLog(/Error: later[^]*exited with 1/);
+      vassal.send(0);
+      expect(await vassal.ended()).toEqual({ code: 0, signal: null });
+    } else {
+      expect(await vassal.ended()).toEqual({ code, signal: null });
+      await vassal.untilLog(message);
+    }
+    await folder.untilAlone();
+  },
+);
 
 const CONFIGS: readonly (readonly [string, string, RegExp])[] = [
   ["no app", "", /names nothing to run/],
-  ["a missing app", "node-app = nowhere.mjs", /app\.ini:3: node-app "nowhere\.mjs" cannot be loaded.*relative paths start at the working directory/],
-  ["the uwsgi protocol", "socket = :3031\nnode-app = app.mjs", /app\.ini:3: option "socket" is not served: .* comes with the next stage/],
-  ["an address without a port", "http-socket = 127.0.0.1:http\nnode-app = app.mjs", /"http" is no port/],
+  [
+    "a missing app",
+    "node-app = nowhere.mjs",
+    /app\.ini:3: node-app "nowhere\.mjs" cannot be loaded.*relative paths start at the working directory/,
+  ],
+  [
+    "the uwsgi protocol",
+    "socket = :3031\nnode-app = app.mjs",
+    /app\.ini:3: option "socket" is not served: .* comes with the next stage/,
+  ],
+  [
+    "an address without a port",
+    "http-socket = 127.0.0.1:http\nnode-app = app.mjs",
+    /"http" is no port/,
+  ],
   ["a port alone", "http-socket = 8080\nnode-app = app.mjs", /write ":8080"/],
-  ["an address that is not ours", "http-socket = 192.0.2.1:8080\nnode-app = app.mjs", /app\.ini:2: cannot listen on "192\.0\.2\.1:8080": .*EADDRNOTAVAIL/],
-  ["a host without an address", "http-socket = no-such-host.invalid:80\nnode-app = app.mjs", /the host has no address/],
-  ["a directory that is not there", "chdir = /no/where\nnode-app = /dev/null", /chdir = "\/no\/where" is not possible: ENOENT/],
-  ["a user that is not there", "uid = nobody-of-that-name\nnode-app = app.mjs", /there is no such user/],
-  ["text for a number", "processes = many\nnode-app = app.mjs", /option "processes" needs a whole number/],
+  [
+    "an address that is not ours",
+    "http-socket = 192.0.2.1:8080\nnode-app = app.mjs",
+    /app\.ini:2: cannot listen on "192\.0\.2\.1:8080": .*EADDRNOTAVAIL/,
+  ],
+  [
+    "a host without an address",
+    "http-socket = no-such-host.invalid:80\nnode-app = app.mjs",
+    /the host has no address/,
+  ],
+  [
+    "a directory that is not there",
+    "chdir = /no/where\nnode-app = /dev/null",
+    /chdir = "\/no\/where" is not possible: ENOENT/,
+  ],
+  [
+    "a user that is not there",
+    "uid = nobody-of-that-name\nnode-app = app.mjs",
+    /there is no such user/,
+  ],
+  [
+    "text for a number",
+    "processes = many\nnode-app = app.mjs",
+    /option "processes" needs a whole number/,
+  ],
 ];
 
 it.each(CONFIGS)("a config with %s", async (_, lines, message) => {
@@ -134,19 +189,25 @@ it("never removes what it finds at the path of a unix socket, unless it is a dea
   expect((await get({ socketPath, path: "/" })).status).toBe(200);
 });
 
-it.skipIf(process.getuid?.() !== 0)("drops root for uid and gid, before it binds; a reload still works", async () => {
-  await using folder = await VassalFolder.create();
-  folder.write("app.mjs", LISTENER);
-  chmodSync(folder.path, 0o777);
-  folder.ini(`http-socket = ${folder.file("a.sock")}\nnode-app = ${folder.file("app.mjs")}\nuid = daemon\ngid = 12345`);
-  const vassal = folder.start();
-  await vassal.accepting();
-  const ask = async (): Promise<string> => (await get({ socketPath: folder.file("a.sock"), path: "/" })).body;
-  expect(await ask()).toMatch(/^1 12345 [\d,]+$/);
-  vassal.send(1);
-  await vassal.accepting(2);
-  expect(await ask()).toMatch(/^1 12345 /);
-});
+it.skipIf(process.getuid?.() !== 0)(
+  "drops root for uid and gid, before it binds; a reload still works",
+  async () => {
+    await using folder = await VassalFolder.create();
+    folder.write("app.mjs", LISTENER);
+    chmodSync(folder.path, 0o777);
+    folder.ini(
+      `http-socket = ${folder.file("a.sock")}\nnode-app = ${folder.file("app.mjs")}\nuid = daemon\ngid = 12345`,
+    );
+    const vassal = folder.start();
+    await vassal.accepting();
+    const ask = async (): Promise<string> =>
+      (await get({ socketPath: folder.file("a.sock"), path: "/" })).body;
+    expect(await ask()).toMatch(/^1 12345 [\d,]+$/);
+    vassal.send(1);
+    await vassal.accepting(2);
+    expect(await ask()).toMatch(/^1 12345 /);
+  },
+);
 
 it("counts bytes without a meaning from the Emperor and goes on", async () => {
   await using folder = await VassalFolder.create();

@@ -56,7 +56,9 @@ it("stops gracefully by SIGTERM, kills what ignores it after reload-mercy, and t
   await using folder = await VassalFolder.create();
   folder.write("server.pl", `if (fork == 0) { $SIG{TERM} = 'IGNORE'; sleep 1000 }\n${SERVER}`);
   for (const stubborn of [false, true]) {
-    folder.ini(`command = perl %dserver.pl\nreload-mercy = 0.3${stubborn ? "\nenv = STUBBORN=1" : ""}`);
+    folder.ini(
+      `command = perl %dserver.pl\nreload-mercy = 0.3${stubborn ? "\nenv = STUBBORN=1" : ""}`,
+    );
     const vassal = folder.start();
     await vassal.untilLog(/is up/);
     vassal.send(2);

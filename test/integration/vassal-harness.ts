@@ -46,8 +46,13 @@ export class RunningVassal implements Witness {
   readonly #listeners = new Set<() => void>();
 
   constructor(folder: string, options: StartOptions) {
-    const environment: Record<string, string | undefined> = { ...process.env, [MARK]: folder, ...options.env };
-    for (const name of ["UWSGI_EMPEROR_FD", "UWSGI_EMPEROR_FD_CONFIG", "UWSGI_RELOADS"]) delete environment[name];
+    const environment: Record<string, string | undefined> = {
+      ...process.env,
+      [MARK]: folder,
+      ...options.env,
+    };
+    for (const name of ["UWSGI_EMPEROR_FD", "UWSGI_EMPEROR_FD_CONFIG", "UWSGI_RELOADS"])
+      delete environment[name];
     if (options.emperor !== false) environment["UWSGI_EMPEROR_FD"] = "3";
     if (options.configPipe === true) environment["UWSGI_EMPEROR_FD_CONFIG"] = "4";
     this.child = spawn(VASSAL, options.argv ?? ["--ini", "app.ini"], {
@@ -112,7 +117,10 @@ export class RunningVassal implements Witness {
 
   /** Waits for the n-th `accepting`. */
   async accepting(times = 1): Promise<void> {
-    await this.untilBytes(`accepting number ${times}`, (bytes) => bytes.filter((byte) => byte === 5).length >= times);
+    await this.untilBytes(
+      `accepting number ${times}`,
+      (bytes) => bytes.filter((byte) => byte === 5).length >= times,
+    );
   }
 
   async untilLog(pattern: RegExp): Promise<void> {
@@ -177,7 +185,10 @@ export class VassalFolder implements AsyncDisposable {
   /** Fails when a process is left of a vassal that has ended. */
   async untilAlone(): Promise<void> {
     await waitFor("no process to be left", () => this.processes().length === 0, {
-      witness: { onChange: () => () => undefined, account: () => renderTree(markedProcesses(`${MARK}=${this.path}`)) },
+      witness: {
+        onChange: () => () => undefined,
+        account: () => renderTree(markedProcesses(`${MARK}=${this.path}`)),
+      },
     });
   }
 
@@ -201,18 +212,28 @@ export async function freePort(): Promise<number> {
 }
 
 /** One request on a connection of its own, or on one of the agent's. */
-export async function get(url: string | { socketPath: string; path: string }, agent?: Agent): Promise<Answer> {
+export async function get(
+  url: string | { socketPath: string; path: string },
+  agent?: Agent,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const onResponse = (response: IncomingMessage): void => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.once("error", reject);
       response.once("end", () =>
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() }),
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: Buffer.concat(chunks).toString(),
+        }),
       );
     };
     const options = { agent: agent ?? new Agent({ keepAlive: false }), timeout: 15_000 };
-    const outgoing = typeof url === "string" ? request(url, options, onResponse) : request({ ...url, ...options }, onResponse);
+    const outgoing =
+      typeof url === "string"
+        ? request(url, options, onResponse)
+        : request({ ...url, ...options }, onResponse);
     outgoing.once("timeout", () => outgoing.destroy(new Error("no answer within 15 s")));
     outgoing.once("error", reject);
     outgoing.end();
@@ -223,7 +244,10 @@ export async function get(url: string | { socketPath: string; path: string }, ag
  * Asks without pause on `connections` connections (half of them kept alive) until `stop()`; every answer
  * that is no 200 and every failed connection is counted with its reason.
  */
-export function load(url: string, connections: number): { stop(): Promise<{ answers: number; failures: string[] }> } {
+export function load(
+  url: string,
+  connections: number,
+): { stop(): Promise<{ answers: number; failures: string[] }> } {
   let running = true;
   let answers = 0;
   const failures: string[] = [];

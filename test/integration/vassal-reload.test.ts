@@ -7,9 +7,13 @@ import { VassalFolder, get, load } from "./vassal-harness.ts";
 /** Under a master the old workers may still take a connection for a moment after the new ones accept. */
 async function answers(url: string, text: string): Promise<void> {
   let seen = "";
-  await waitFor(`${JSON.stringify(text)} from ${url}`, async () => (seen = (await get(url)).body).includes(text), {
-    witness: { onChange: () => () => undefined, account: () => `last answer: ${seen}` },
-  });
+  await waitFor(
+    `${JSON.stringify(text)} from ${url}`,
+    async () => (seen = (await get(url)).body).includes(text),
+    {
+      witness: { onChange: () => () => undefined, account: () => `last answer: ${seen}` },
+    },
+  );
 }
 
 const app = (version: string): string =>
@@ -45,7 +49,10 @@ for (const [kind, lines, times] of [
 
   it(`${kind}: a request that runs is answered by the old version, over the reload`, async () => {
     await using folder = await VassalFolder.create();
-    folder.write("app.mjs", `export default (q, s) => { console.log("asked"); setTimeout(() => s.end("old"), 600); };`);
+    folder.write(
+      "app.mjs",
+      `export default (q, s) => { console.log("asked"); setTimeout(() => s.end("old"), 600); };`,
+    );
     folder.ini(`node-app = app.mjs\n${lines}`);
     const vassal = folder.start();
     await vassal.accepting();
@@ -95,13 +102,18 @@ it("keeps its pid with one process, and takes a new address", async () => {
   folder.ini(`http-socket = ${folder.file("new.sock")}\nnode-app = app.mjs`);
   vassal.send(1);
   await vassal.accepting(2);
-  expect((await get({ socketPath: folder.file("new.sock"), path: "/" })).body).toBe(`v ${vassal.pid}`);
+  expect((await get({ socketPath: folder.file("new.sock"), path: "/" })).body).toBe(
+    `v ${vassal.pid}`,
+  );
   await expect(get(folder.url)).rejects.toThrow(/ECONNREFUSED/);
 });
 
 it("replaces a worker that dies, and reports generations to the Emperor", async () => {
   await using folder = await VassalFolder.create();
-  folder.write("app.mjs", `export default (q, s) => { if (q.url === "/die") process.exit(7); s.end(String(process.pid)); };`);
+  folder.write(
+    "app.mjs",
+    `export default (q, s) => { if (q.url === "/die") process.exit(7); s.end(String(process.pid)); };`,
+  );
   folder.ini("node-app = app.mjs\nprocesses = 2");
   const vassal = folder.start();
   await vassal.accepting();
@@ -131,7 +143,10 @@ it("ends all workers with the master, however it ends", async () => {
 
 it("under a master stops the beat when one worker hangs", async () => {
   await using folder = await VassalFolder.create();
-  folder.write("app.mjs", `export default (q, s) => s.end(() => { if (q.url === "/hang") for (;;); });`);
+  folder.write(
+    "app.mjs",
+    `export default (q, s) => s.end(() => { if (q.url === "/hang") for (;;); });`,
+  );
   folder.ini("node-app = app.mjs\nmaster = true\nheartbeat = 0.2");
   const vassal = folder.start();
   await vassal.accepting();

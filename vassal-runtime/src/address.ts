@@ -24,10 +24,12 @@ export function parseAddress(text: string): AddressResult {
     return unixAddress("\0" + text.slice(text.startsWith("@") ? 1 : 2));
   }
   if (text.startsWith("unix:")) return unixAddress(text.slice(5));
-  if (text.startsWith("/") || text.startsWith("./") || text.startsWith("../")) return unixAddress(text);
+  if (text.startsWith("/") || text.startsWith("./") || text.startsWith("../"))
+    return unixAddress(text);
   const colon = text.lastIndexOf(":");
   if (colon < 0) {
-    if (/^\d+$/.test(text)) return { ok: false, reason: `a port alone is a file name here; write ":${text}"` };
+    if (/^\d+$/.test(text))
+      return { ok: false, reason: `a port alone is a file name here; write ":${text}"` };
     return unixAddress(text);
   }
   const portText = text.slice(colon + 1);
@@ -47,7 +49,10 @@ function unixAddress(path: string): AddressResult {
   if (path === "" || path === "\0") return { ok: false, reason: "the name of the socket is empty" };
   const bytes = new TextEncoder().encode(path).length;
   if (bytes > MAX_PATH_BYTES) {
-    return { ok: false, reason: `the path has ${bytes} bytes, the system allows ${MAX_PATH_BYTES}` };
+    return {
+      ok: false,
+      reason: `the path has ${bytes} bytes, the system allows ${MAX_PATH_BYTES}`,
+    };
   }
   return { ok: true, address: { kind: "unix", path } };
 }

@@ -61,16 +61,23 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
   const exported = await loadNodeApp(path, options.origin);
   loaded();
   if (capture.server === undefined) {
-    if (exported.kind === "nothing") awaitListen(path, exported.description, options, () => capture.server !== undefined);
+    if (exported.kind === "nothing")
+      awaitListen(path, exported.description, options, () => capture.server !== undefined);
     else if (options.sockets.length > 0) capture.adopt(new HttpServer(await toListener(exported)));
-    else throw new RuntimeError("VASSAL_CONFIG", `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT"`);
+    else
+      throw new RuntimeError(
+        "VASSAL_CONFIG",
+        `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT"`,
+      );
   }
   return {
     drain: async (drainOptions) => state.connections?.drain(drainOptions) ?? 0,
   };
 }
 
-async function toListener(exported: Exclude<AppExport, { kind: "nothing" }>): Promise<RequestListener> {
+async function toListener(
+  exported: Exclude<AppExport, { kind: "nothing" }>,
+): Promise<RequestListener> {
   if (exported.kind === "listener") return exported.listener;
   const { fetchListener } = await import("./fetch-listener.ts");
   return fetchListener(exported.handler);
@@ -80,22 +87,40 @@ async function toListener(exported: Exclude<AppExport, { kind: "nothing" }>): Pr
 function failOnListenError(server: Server, options: AppProcessOptions): void {
   const onError = (error: Error): void => {
     const texts = options.sockets.map((socket) => socket.text).join(", ");
-    options.onFatal(new RuntimeError("VASSAL_BIND", `cannot listen on ${texts}: ${error.message}`, {}, { cause: error }));
+    options.onFatal(
+      new RuntimeError(
+        "VASSAL_BIND",
+        `cannot listen on ${texts}: ${error.message}`,
+        {},
+        { cause: error },
+      ),
+    );
   };
   server.on("error", onError);
   server.once("listening", () => server.off("error", onError));
 }
 
 /** A script may connect to its database first. But when nothing is left to do, it will never listen. */
-function awaitListen(path: string, description: string, options: AppProcessOptions, listens: () => boolean): void {
+function awaitListen(
+  path: string,
+  description: string,
+  options: AppProcessOptions,
+  listens: () => boolean,
+): void {
   const patience = setTimeout(() => {
-    if (!listens()) log(`node-app ${path} neither exports a handler nor called listen() yet; still waiting for it`);
+    if (!listens())
+      log(
+        `node-app ${path} neither exports a handler nor called listen() yet; still waiting for it`,
+      );
   }, PATIENCE_MS);
   patience.unref();
   process.once("beforeExit", () => {
     if (listens()) return;
     options.onFatal(
-      new RuntimeError("VASSAL_NO_APP", `${options.origin}: node-app ${path} offers nothing to serve: ${description}, it called no listen(), and has nothing left to do. Export a request listener or an object with fetch(), or listen()`),
+      new RuntimeError(
+        "VASSAL_NO_APP",
+        `${options.origin}: node-app ${path} offers nothing to serve: ${description}, it called no listen(), and has nothing left to do. Export a request listener or an object with fetch(), or listen()`,
+      ),
     );
   });
 }

@@ -23,14 +23,16 @@ async function main(): Promise<void> {
   }
   const emperor = connectEmperor({ defaultActions: false });
   const early = listenEarly(emperor);
-  const readSettings = async (): Promise<RuntimeSettings | undefined> => settingsOrUndefined(launch, emperor);
+  const readSettings = async (): Promise<RuntimeSettings | undefined> =>
+    settingsOrUndefined(launch, emperor);
   const settings = await readSettings();
   if (settings === undefined) return endAfterOutput(1);
   if (launch.trial) {
     const { runTrial } = await import("./trial.ts");
     return runTrial(settings);
   }
-  if (settings.heartbeatMs !== undefined && !settings.master) emperor.heartbeat(settings.heartbeatMs / 1000);
+  if (settings.heartbeatMs !== undefined && !settings.master)
+    emperor.heartbeat(settings.heartbeatMs / 1000);
   const { dropPrivileges } = await import("./credentials.ts");
   dropPrivileges(settings.uid, settings.gid);
   const { adoptSockets, bindSockets, closeSockets } = await import("./sockets.ts");
@@ -46,7 +48,10 @@ async function main(): Promise<void> {
   await running;
 }
 
-async function runner({ app, master }: RuntimeSettings): Promise<(vassal: Vassal) => void | Promise<void>> {
+async function runner({
+  app,
+  master,
+}: RuntimeSettings): Promise<(vassal: Vassal) => void | Promise<void>> {
   if (app.kind === "command") return (await import("./command-vassal.ts")).runCommand;
   if (master) return (await import("./master.ts")).runMaster;
   return (await import("./single.ts")).runSingle;
@@ -67,14 +72,18 @@ function listenEarly(emperor: EmperorConnection): { reloadAsked(): boolean; end(
   };
 }
 
-async function settingsOrUndefined(launch: Launch, emperor: EmperorConnection): Promise<RuntimeSettings | undefined> {
+async function settingsOrUndefined(
+  launch: Launch,
+  emperor: EmperorConnection,
+): Promise<RuntimeSettings | undefined> {
   const configuration = await readConfiguration(launch, emperor);
   switch (configuration.kind) {
     case "settings":
       return configuration.settings;
     case "invalid":
       for (const error of configuration.errors) log(error.message);
-      if (launch.argv.length === 0) log("usage: vassal --ini FILE; vassal --help lists the options");
+      if (launch.argv.length === 0)
+        log("usage: vassal --ini FILE; vassal --help lists the options");
       return undefined;
     case "exit":
       for (const line of configuration.output) process.stdout.write(`${line}\n`);
@@ -101,6 +110,9 @@ async function endAfterOutput(code: number): Promise<never> {
 // No top-level await: while an app loads nothing may keep the loop alive, and that is no mistake of ours.
 main().catch((error: unknown) => {
   if (error instanceof RuntimeError) log(error.message);
-  else log(`internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  else
+    log(
+      `internal error, please report it: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
   process.exit(error instanceof RuntimeError ? error.exitCode : 101);
 });

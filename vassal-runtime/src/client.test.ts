@@ -23,7 +23,11 @@ function court(options: { config?: number; defaultActions?: boolean } = {}): Cou
   emperor.on("data", (bytes: Buffer) => heard.push(...bytes));
   const env: Record<string, string> = { UWSGI_EMPEROR_FD: String(theirs) };
   if (options.config !== undefined) env["UWSGI_EMPEROR_FD_CONFIG"] = String(options.config);
-  const vassal = new EmperorConnection({ env, defaultActions: options.defaultActions ?? false, keepAlive: true });
+  const vassal = new EmperorConnection({
+    env,
+    defaultActions: options.defaultActions ?? false,
+    keepAlive: true,
+  });
   cleanups.push(() => {
     vassal.close();
     emperor.destroy();
@@ -41,7 +45,15 @@ describe("without an Emperor", () => {
     const vassal = new EmperorConnection({ env });
     expect(vassal.connected).toBe(false);
     expect(vassal.reason).toContain(reason);
-    const results = [vassal.spawned(), vassal.accepting(), vassal.loyal(), vassal.bye(), vassal.reinforcements(), vassal.wantConfig(), vassal.heartbeat(1)];
+    const results = [
+      vassal.spawned(),
+      vassal.accepting(),
+      vassal.loyal(),
+      vassal.bye(),
+      vassal.reinforcements(),
+      vassal.wantConfig(),
+      vassal.heartbeat(1),
+    ];
     expect(results).toEqual(results.map(() => false));
     expect(await vassal.readConfig(1)).toBeUndefined();
     vassal.stopHeartbeat();
@@ -51,7 +63,9 @@ describe("without an Emperor", () => {
   it("does not take a file for the channel", () => {
     const fd = openSync("/dev/null", "r");
     cleanups.push(() => closeSync(fd));
-    expect(new EmperorConnection({ env: { UWSGI_EMPEROR_FD: String(fd) } }).reason).toContain("is no socket");
+    expect(new EmperorConnection({ env: { UWSGI_EMPEROR_FD: String(fd) } }).reason).toContain(
+      "is no socket",
+    );
   });
 
   it("is one object per process", () => {
@@ -64,9 +78,15 @@ describe("with an Emperor", () => {
   it("says each message with its byte", async () => {
     const { heard, vassal } = court({ config: configPair()[1] });
     expect(vassal.connected).toBe(true);
-    expect([vassal.spawned(), vassal.accepting(), vassal.loyal(), vassal.wantConfig(), vassal.bye(), vassal.reinforcements(), vassal.beat()]).toEqual(
-      Array.from({ length: 7 }, () => true),
-    );
+    expect([
+      vassal.spawned(),
+      vassal.accepting(),
+      vassal.loyal(),
+      vassal.wantConfig(),
+      vassal.bye(),
+      vassal.reinforcements(),
+      vassal.beat(),
+    ]).toEqual(Array.from({ length: 7 }, () => true));
     await vi.waitFor(() => expect(heard).toEqual([1, 5, 17, 2, 22, 30, 26]));
   });
 
@@ -107,7 +127,9 @@ describe("with an Emperor", () => {
   });
 
   it("exits by default when nobody listens", async () => {
-    const exit = vi.spyOn(process, "exit").mockImplementation((() => undefined) as unknown as typeof process.exit);
+    const exit = vi
+      .spyOn(process, "exit")
+      .mockImplementation((() => undefined) as unknown as typeof process.exit);
     cleanups.push(() => exit.mockRestore());
     const { emperor } = court({ defaultActions: true });
     emperor.write(Uint8Array.of(1));
@@ -135,7 +157,8 @@ function configPair(): [Socket, number] {
   return [socket, theirs];
 }
 
-const packet = (text: string): Buffer => Buffer.concat([Buffer.from([115, text.length & 255, text.length >> 8, 0]), Buffer.from(text)]);
+const packet = (text: string): Buffer =>
+  Buffer.concat([Buffer.from([115, text.length & 255, text.length >> 8, 0]), Buffer.from(text)]);
 
 describe("the config pipe", () => {
   it("gives the last complete packet, and each only once", async () => {

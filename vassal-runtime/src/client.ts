@@ -128,7 +128,8 @@ export class EmperorConnection extends EventEmitter<EmperorEvents> {
    * (the Emperor kills a vassal that falls silent), so use less than half of the Emperor's limit.
    */
   heartbeat(everySeconds: number): boolean {
-    if (!(everySeconds > 0)) throw new RangeError(`heartbeat: ${everySeconds} is no interval in seconds`);
+    if (!(everySeconds > 0))
+      throw new RangeError(`heartbeat: ${everySeconds} is no interval in seconds`);
     this.stopHeartbeat();
     if (!this.beat()) return false;
     this.#heartbeat = setInterval(() => this.beat(), everySeconds * 1000);
@@ -205,12 +206,14 @@ export class EmperorConnection extends EventEmitter<EmperorEvents> {
 function openChannel(text: string | undefined): Socket | string {
   const { emperorFd } = ENVIRONMENT;
   if (text === undefined || text === "") return `no Emperor: ${emperorFd} is not set`;
-  if (!/^\d{1,9}$/.test(text)) return `no Emperor: ${emperorFd} is no descriptor number: ${JSON.stringify(text)}`;
+  if (!/^\d{1,9}$/.test(text))
+    return `no Emperor: ${emperorFd} is no descriptor number: ${JSON.stringify(text)}`;
   const fd = Number(text);
   try {
     // The variable outlives the descriptor in children of a vassal; there the number may be free, or
     // belong to a file of theirs. Only a socket can be the channel.
-    if (!fstatSync(fd).isSocket()) return `no Emperor: descriptor ${fd} (${emperorFd}) is no socket`;
+    if (!fstatSync(fd).isSocket())
+      return `no Emperor: descriptor ${fd} (${emperorFd}) is no socket`;
     return new Socket({ fd, readable: true, writable: true, allowHalfOpen: true });
   } catch (error) {
     return `no Emperor: descriptor ${fd} (${emperorFd}): ${error instanceof Error ? error.message : String(error)}`;
@@ -227,7 +230,8 @@ type Holder = { [SHARED]?: EmperorConnection };
  * stand at the descriptor. With an `env` of your own you get a connection of your own.
  */
 export function connectEmperor(options: ConnectOptions = {}): EmperorConnection {
-  if (options.env !== undefined && options.env !== process.env) return new EmperorConnection(options);
+  if (options.env !== undefined && options.env !== process.env)
+    return new EmperorConnection(options);
   const holder = globalThis as Holder;
   return (holder[SHARED] ??= new EmperorConnection(options));
 }

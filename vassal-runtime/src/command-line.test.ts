@@ -10,7 +10,12 @@ const argvOf = (text: string): readonly string[] => {
 
 describe("splitCommandLine", () => {
   it("splits at blanks, tabs and newlines", () => {
-    expect(argvOf("  gunicorn  --workers\t2\nshop.wsgi ")).toEqual(["gunicorn", "--workers", "2", "shop.wsgi"]);
+    expect(argvOf("  gunicorn  --workers\t2\nshop.wsgi ")).toEqual([
+      "gunicorn",
+      "--workers",
+      "2",
+      "shop.wsgi",
+    ]);
   });
 
   it("keeps blanks in quotes, and joins what touches", () => {
@@ -27,7 +32,18 @@ describe("splitCommandLine", () => {
 
   it("gives nothing of a shell a meaning", () => {
     expect(argvOf("echo $HOME *.c; rm -rf `x` | y && z > f")).toEqual([
-      "echo", "$HOME", "*.c;", "rm", "-rf", "`x`", "|", "y", "&&", "z", ">", "f",
+      "echo",
+      "$HOME",
+      "*.c;",
+      "rm",
+      "-rf",
+      "`x`",
+      "|",
+      "y",
+      "&&",
+      "z",
+      ">",
+      "f",
     ]);
   });
 
@@ -44,7 +60,9 @@ describe("splitCommandLine", () => {
   });
 
   it("gives back every word that was quoted", () => {
-    const word = fc.string({ unit: "binary-ascii", minLength: 1 }).filter((text) => !text.includes("\0"));
+    const word = fc
+      .string({ unit: "binary-ascii", minLength: 1 })
+      .filter((text) => !text.includes("\0"));
     fc.assert(
       fc.property(fc.array(word, { minLength: 1 }), (words) => {
         const text = words.map((each) => `'${each.replaceAll("'", `'\\''`)}'`).join(" ");

@@ -51,7 +51,11 @@ export class CommandProcess {
     const activated = sockets.length > 0;
     const rest = options.argv.slice(1);
     const result = spawn({
-      programs: [activated ? { path: "/bin/sh", argv0: "sh" } : { path: options.program, argv0: options.argv[0] ?? options.program }],
+      programs: [
+        activated
+          ? { path: "/bin/sh", argv0: "sh" }
+          : { path: options.program, argv0: options.argv[0] ?? options.program },
+      ],
       args: activated ? ["-c", SET_LISTEN_PID, "sh", options.program, ...rest] : rest,
       env: assignments(commandEnvironment(options)),
       cwd: options.directory,
@@ -66,8 +70,14 @@ export class CommandProcess {
       mode: "shared",
     });
     if (!result.ok) {
-      const what = result.stage === "cwd" ? `its directory ${JSON.stringify(options.directory)} cannot be entered` : `step ${result.stage}`;
-      throw new RuntimeError("VASSAL_COMMAND", `command ${JSON.stringify(options.program)} cannot be executed: ${what}: ${result.code}`);
+      const what =
+        result.stage === "cwd"
+          ? `its directory ${JSON.stringify(options.directory)} cannot be entered`
+          : `step ${result.stage}`;
+      throw new RuntimeError(
+        "VASSAL_COMMAND",
+        `command ${JSON.stringify(options.program)} cannot be executed: ${what}: ${result.code}`,
+      );
     }
     this.pid = result.pid;
     this.#pidfd = result.pidfd;
@@ -100,7 +110,13 @@ export class CommandProcess {
 function commandEnvironment({ environment, sockets }: CommandOptions): Record<string, string> {
   const result: Record<string, string> = { ...environment };
   // The channel stays with the runtime: a program that believed the variables would look for it in vain.
-  for (const name of [ENVIRONMENT.emperorFd, ENVIRONMENT.emperorFdConfig, ENVIRONMENT.reloads, "LISTEN_PID"]) delete result[name];
+  for (const name of [
+    ENVIRONMENT.emperorFd,
+    ENVIRONMENT.emperorFdConfig,
+    ENVIRONMENT.reloads,
+    "LISTEN_PID",
+  ])
+    delete result[name];
   if (sockets.length > 0) {
     result["LISTEN_FDS"] = String(sockets.length);
     result["LISTEN_FDNAMES"] = sockets.map(({ text }) => text.replaceAll(":", "_")).join(":");
@@ -113,6 +129,8 @@ function commandEnvironment({ environment, sockets }: CommandOptions): Record<st
 
 function describe({ code, signal }: ExitStatus): CommandExit {
   if (signal === null) return { code: code ?? 1, text: `exited with ${code ?? 1}` };
-  const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ?? `signal ${signal}`;
+  const name =
+    Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ??
+    `signal ${signal}`;
   return { code: 128 + signal, text: `was ended by ${name}` };
 }

@@ -5,7 +5,7 @@
 import { applyEnvironment } from "./credentials.ts";
 import { RuntimeError } from "./errors.ts";
 import { log } from "./log.ts";
-import { followOrders } from "./orders.ts";
+import { THE_EMPEROR, followOrders } from "./orders.ts";
 import { CommandProcess } from "./command-process.ts";
 import { reexecute } from "./reexecute.ts";
 import { findProgram } from "./programs.ts";
@@ -23,7 +23,11 @@ export function runCommand(vassal: Vassal): void {
   const directory = settings.chdir ?? launch.cwd;
   const environment = applyEnvironment(launch.environment, settings.environment);
   const program = findProgram(app.argv[0] ?? "", environment["PATH"], directory);
-  if (!program.ok) throw new RuntimeError("VASSAL_COMMAND", `${app.origin}: command ${JSON.stringify(app.argv[0])} cannot be executed: ${program.reason}`);
+  if (!program.ok)
+    throw new RuntimeError(
+      "VASSAL_COMMAND",
+      `${app.origin}: command ${JSON.stringify(app.argv[0])} cannot be executed: ${program.reason}`,
+    );
 
   /** What happens when the command has ended; undefined: its exit is ours. */
   let after: (() => void) | undefined;
@@ -35,7 +39,9 @@ export function runCommand(vassal: Vassal): void {
     sockets,
     onExit: (exit) => {
       if (after !== undefined) return after();
-      log(`command ${app.argv[0]} (process ${command.pid}) ${exit.text}: exiting with ${exit.code}`);
+      log(
+        `command ${app.argv[0]} (process ${command.pid}) ${exit.text}: exiting with ${exit.code}`,
+      );
       process.exit(exit.code);
     },
   });
@@ -44,7 +50,7 @@ export function runCommand(vassal: Vassal): void {
     command.stop(graceful ? settings.reloadMercyMs : 0);
   };
   let stopping = false;
-  followOrders(emperor, {
+  followOrders(emperor, THE_EMPEROR, {
     reload: () => {
       if (after !== undefined) return;
       void renew();
@@ -61,7 +67,8 @@ export function runCommand(vassal: Vassal): void {
 
   async function renew(): Promise<void> {
     if (isPushed(launch)) emperor.wantConfig();
-    else if ((await vassal.readSettings()) === undefined) return log("reload refused: the command goes on as it is");
+    else if ((await vassal.readSettings()) === undefined)
+      return log("reload refused: the command goes on as it is");
     if (!stopping) end(() => reexecute(launch, sockets), true);
   }
 

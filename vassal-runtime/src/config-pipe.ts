@@ -37,7 +37,9 @@ export class ConfigPipe {
     const fd = Number(text);
     try {
       if (!fstatSync(fd).isSocket()) return undefined;
-      return new ConfigPipe(new Socket({ fd, readable: true, writable: false, allowHalfOpen: true }));
+      return new ConfigPipe(
+        new Socket({ fd, readable: true, writable: false, allowHalfOpen: true }),
+      );
     } catch {
       return undefined;
     }
@@ -59,7 +61,8 @@ export class ConfigPipe {
     } finally {
       this.#socket.unref();
     }
-    if (this.#decoder.frames === this.#framesUsed || this.#decoder.latest === undefined) return undefined;
+    if (this.#decoder.frames === this.#framesUsed || this.#decoder.latest === undefined)
+      return undefined;
     this.#framesUsed = this.#decoder.frames;
     return Buffer.from(this.#decoder.latest);
   }

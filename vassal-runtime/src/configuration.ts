@@ -20,7 +20,10 @@ export type Configuration =
   | { readonly kind: "invalid"; readonly errors: readonly (RuntimeError | ConfigError)[] };
 
 /** Reads everything anew, as it is at this moment. */
-export async function readConfiguration(launch: Launch, emperor: EmperorConnection): Promise<Configuration> {
+export async function readConfiguration(
+  launch: Launch,
+  emperor: EmperorConnection,
+): Promise<Configuration> {
   const result = await loadConfiguration({
     argv: launch.argv,
     environment: launch.environment,
@@ -29,13 +32,16 @@ export async function readConfiguration(launch: Launch, emperor: EmperorConnecti
       emperor: async (name) => {
         const bytes = await emperor.readConfig();
         if (bytes !== undefined) return bytes;
-        const why = emperor.hasConfigPipe ? "the Emperor sent none within 5 s" : "there is no config pipe: this process is no vassal of an Emperor that pushes it";
+        const why = emperor.hasConfigPipe
+          ? "the Emperor sent none within 5 s"
+          : "there is no config pipe: this process is no vassal of an Emperor that pushes it";
         throw new RuntimeError("VASSAL_CONFIG", `no configuration for emperor://${name}: ${why}`);
       },
     },
   });
   for (const warning of result.warnings) log(`warning: ${warning.message}`);
-  if (result.exit !== undefined) return { kind: "exit", output: result.output, code: result.exit.code };
+  if (result.exit !== undefined)
+    return { kind: "exit", output: result.output, code: result.exit.code };
   for (const line of result.output) process.stdout.write(`${line}\n`);
   if (result.errors.length > 0) return { kind: "invalid", errors: result.errors };
   for (const kind of ["help", "version"] as const) {
@@ -43,5 +49,7 @@ export async function readConfiguration(launch: Launch, emperor: EmperorConnecti
   }
   const read = readSettings(result.entries);
   for (const note of read.notes) log(note);
-  return read.ok ? { kind: "settings", settings: read.settings } : { kind: "invalid", errors: read.errors };
+  return read.ok
+    ? { kind: "settings", settings: read.settings }
+    : { kind: "invalid", errors: read.errors };
 }

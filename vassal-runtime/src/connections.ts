@@ -7,6 +7,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Server } from "node:net";
 import type { Socket } from "node:net";
 
+/** How long an idle kept-alive connection may still bring a request while its worker goes. */
+export const IDLE_GRACE_MS = 250;
+
 export interface DrainOptions {
   /** A kept-alive connection without a request is closed after this time: its next request may be on the way. */
   readonly idleGraceMs: number;
@@ -41,7 +44,9 @@ export class Connections {
     this.#onFirstServed = onFirstServed;
     this.#http = "closeIdleConnections" in server;
     // Requests of a TLS server name the decrypted socket, which has an event of its own.
-    server.on("setSecureContext" in server ? "secureConnection" : "connection", (socket: Socket) => this.#opened(socket));
+    server.on("setSecureContext" in server ? "secureConnection" : "connection", (socket: Socket) =>
+      this.#opened(socket),
+    );
     if (this.#http) this.#followRequests(server);
   }
 
@@ -142,7 +147,10 @@ export class Connections {
 
   #checkDrained(): void {
     if (this.#activity.size === 0) this.#drained?.();
-    else if (this.#draining?.waitForUpgraded === false && [...this.#activity.values()].every((a) => a === "upgraded")) {
+    else if (
+      this.#draining?.waitForUpgraded === false &&
+      [...this.#activity.values()].every((a) => a === "upgraded")
+    ) {
       this.#cutAll();
     }
   }

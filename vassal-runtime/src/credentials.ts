@@ -10,7 +10,10 @@ import type { RuntimeSettings } from "./settings.ts";
 type Environment = Record<string, string>;
 
 /** A copy of `base` with the changes applied in order. */
-export function applyEnvironment(base: Readonly<Environment>, changes: RuntimeSettings["environment"]): Environment {
+export function applyEnvironment(
+  base: Readonly<Environment>,
+  changes: RuntimeSettings["environment"],
+): Environment {
   const environment: Environment = { ...base };
   for (const [name, value] of changes) {
     if (value === undefined) delete environment[name];
@@ -33,7 +36,12 @@ export function enterDirectory(directory: string | undefined): void {
   try {
     process.chdir(directory);
   } catch (error) {
-    throw new RuntimeError("VASSAL_CREDENTIALS", `chdir = ${JSON.stringify(directory)} is not possible: ${reasonOf(error)}`, {}, { cause: error });
+    throw new RuntimeError(
+      "VASSAL_CREDENTIALS",
+      `chdir = ${JSON.stringify(directory)} is not possible: ${reasonOf(error)}`,
+      {},
+      { cause: error },
+    );
   }
 }
 
@@ -62,23 +70,46 @@ export function dropPrivileges(uid: string | undefined, gid: string | undefined)
       groups: user === undefined ? [] : groupsOf(user.name, group),
     });
   } catch (error) {
-    throw new RuntimeError("VASSAL_CREDENTIALS", `user ${uid ?? "root"} and group ${group} cannot be taken: ${reasonOf(error)}`, {}, { cause: error });
+    throw new RuntimeError(
+      "VASSAL_CREDENTIALS",
+      `user ${uid ?? "root"} and group ${group} cannot be taken: ${reasonOf(error)}`,
+      {},
+      { cause: error },
+    );
   }
 }
 
 /** The number behind a name. A number needs no entry in the user database. */
-function idOf(option: "uid" | "gid", text: string, found: number | undefined, isRoot: boolean): number | undefined {
+function idOf(
+  option: "uid" | "gid",
+  text: string,
+  found: number | undefined,
+  isRoot: boolean,
+): number | undefined {
   if (/^\d{1,10}$/.test(text)) return Number(text);
   if (found === undefined && isRoot) {
-    throw new RuntimeError("VASSAL_CREDENTIALS", `${option} = ${quote(text)}: there is no such ${option === "uid" ? "user" : "group"}; nothing was started`);
+    throw new RuntimeError(
+      "VASSAL_CREDENTIALS",
+      `${option} = ${quote(text)}: there is no such ${option === "uid" ? "user" : "group"}; nothing was started`,
+    );
   }
   return found;
 }
 
-function checkUnprivileged(option: "uid" | "gid", text: string, wanted: number | undefined, current: number | undefined): void {
+function checkUnprivileged(
+  option: "uid" | "gid",
+  text: string,
+  wanted: number | undefined,
+  current: number | undefined,
+): void {
   if (wanted === current) return;
   if (/^\d+$/.test(text)) {
-    throw new RuntimeError("VASSAL_CREDENTIALS", `cannot set${option}() as non-root user: ${option} = ${text}, but this process runs with ${current}`);
+    throw new RuntimeError(
+      "VASSAL_CREDENTIALS",
+      `cannot set${option}() as non-root user: ${option} = ${text}, but this process runs with ${current}`,
+    );
   }
-  log(`warning: ${option} = ${quote(text)} has no effect: this process is not root (its ${option} is ${current})`);
+  log(
+    `warning: ${option} = ${quote(text)} has no effect: this process is not root (its ${option} is ${current})`,
+  );
 }

@@ -21,12 +21,17 @@ export function fetchListener(handler: FetchHandler): RequestListener {
         outgoing.statusCode = 500;
         outgoing.end("Internal Server Error\n");
       }
-      if (!incoming.destroyed || incoming.complete) log(`fetch() failed, the request gets 500: ${reasonOf(error)}`);
+      if (!incoming.destroyed || incoming.complete)
+        log(`fetch() failed, the request gets 500: ${reasonOf(error)}`);
     });
   };
 }
 
-async function answer(handler: FetchHandler, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function answer(
+  handler: FetchHandler,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
   const aborted = new AbortController();
   outgoing.once("close", () => {
     if (!outgoing.writableFinished) aborted.abort();
@@ -34,7 +39,8 @@ async function answer(handler: FetchHandler, incoming: IncomingMessage, outgoing
   const response = await handler.fetch(toRequest(incoming, aborted.signal));
   outgoing.statusCode = response.status;
   if (response.statusText !== "") outgoing.statusMessage = response.statusText;
-  for (const [name, value] of response.headers) if (name !== "set-cookie") outgoing.setHeader(name, value);
+  for (const [name, value] of response.headers)
+    if (name !== "set-cookie") outgoing.setHeader(name, value);
   const cookies = response.headers.getSetCookie();
   if (cookies.length > 0) outgoing.setHeader("set-cookie", cookies);
   if (response.body === null) outgoing.end();
@@ -48,9 +54,13 @@ function toRequest(incoming: IncomingMessage, signal: AbortSignal): Request {
   }
   const scheme = "encrypted" in incoming.socket ? "https" : "http";
   const target = incoming.url ?? "/";
-  const url = target.startsWith("/") ? `${scheme}://${incoming.headers.host ?? "localhost"}${target}` : target;
+  const url = target.startsWith("/")
+    ? `${scheme}://${incoming.headers.host ?? "localhost"}${target}`
+    : target;
   const method = incoming.method ?? "GET";
   if (method === "GET" || method === "HEAD") return new Request(url, { method, headers, signal });
-  const body = Readable.toWeb(incoming) as unknown as NonNullable<ConstructorParameters<typeof Response>[0]>; // the DOM's stream type and Node's differ in name only
+  const body = Readable.toWeb(incoming) as unknown as NonNullable<
+    ConstructorParameters<typeof Response>[0]
+  >; // the DOM's stream type and Node's differ in name only
   return new Request(url, { method, headers, signal, body, duplex: "half" });
 }

@@ -50,8 +50,13 @@ export function captureListen(options: CaptureOptions): Capture {
     server.once("listening", options.onListening);
     if (first === undefined) return original.apply(server, [...args]);
     const callback = args.findLast((arg) => typeof arg === "function");
-    original.call(server, { fd: first.fd, backlog: options.backlog }, ...(callback === undefined ? [] : [callback]));
-    for (const socket of rest) options.onExtraListener(forward(original, socket, server, options.backlog));
+    original.call(
+      server,
+      { fd: first.fd, backlog: options.backlog },
+      ...(callback === undefined ? [] : [callback]),
+    );
+    for (const socket of rest)
+      options.onExtraListener(forward(original, socket, server, options.backlog));
     return server;
   };
 
@@ -72,7 +77,12 @@ export function captureListen(options: CaptureOptions): Capture {
 }
 
 /** One more listening socket, whose connections are handed to `server`. */
-function forward(original: Listen, socket: SocketDescriptor, server: Server, backlog: number): Server {
+function forward(
+  original: Listen,
+  socket: SocketDescriptor,
+  server: Server,
+  backlog: number,
+): Server {
   // HTTP servers answer after the client has closed its half; the flag has to be the server's own.
   const allowHalfOpen = "closeIdleConnections" in server;
   const listener = new Server({ allowHalfOpen, noDelay: true });

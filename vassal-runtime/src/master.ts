@@ -7,7 +7,7 @@ import type { VassalMessageName } from "@emperor/protocol";
 import { applyEnvironment } from "./credentials.ts";
 import { reasonOf } from "./errors.ts";
 import { log } from "./log.ts";
-import { followOrders } from "./orders.ts";
+import { THE_EMPEROR, followOrders } from "./orders.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import { bindSockets, closeSockets } from "./sockets.ts";
 import type { BoundSocket } from "./sockets.ts";
@@ -59,7 +59,7 @@ class Master {
 
   /** Starts the first generation and follows the orders of the Emperor. */
   run(): void {
-    followOrders(this.#vassal.emperor, {
+    followOrders(this.#vassal.emperor, THE_EMPEROR, {
       reload: () => this.#reload(),
       stop: (graceful) => this.#end(0, graceful),
       lost: () => this.#end(1, false),
@@ -69,7 +69,15 @@ class Master {
 
   #newGeneration(settings: RuntimeSettings, sockets: readonly BoundSocket[]): Generation {
     this.#generations += 1;
-    return { number: this.#generations, settings, sockets, workers: new Set(), phase: "starting", loyal: false, respawns: new Set() };
+    return {
+      number: this.#generations,
+      settings,
+      sockets,
+      workers: new Set(),
+      phase: "starting",
+      loyal: false,
+      respawns: new Set(),
+    };
   }
 
   #launch(generation: Generation): void {
@@ -91,6 +99,7 @@ class Master {
         cwd: settings.chdir ?? this.#vassal.launch.cwd,
         environment: applyEnvironment(this.#vassal.launch.environment, settings.environment),
         orders: {
+          label: this.#vassal.launch.label,
           file: settings.app.file,
           origin: settings.app.origin,
           sockets: generation.sockets,
@@ -143,7 +152,9 @@ class Master {
     for (const worker of generation.workers) if (!worker.accepting) return;
     generation.phase = "serving";
     this.#vassal.emperor.accepting();
-    log(`${generation.workers.size} worker(s) of generation ${generation.number} accept on ${generation.sockets.map((s) => s.text).join(", ") || "their own sockets"}`);
+    log(
+      `${generation.workers.size} worker(s) of generation ${generation.number} accept on ${generation.sockets.map((s) => s.text).join(", ") || "their own sockets"}`,
+    );
     if (generation !== this.#next) return;
     const old = this.#current;
     this.#current = generation;
@@ -161,24 +172,32 @@ class Master {
     for (const worker of generation.workers) worker.process.stop(message, mercyMs + 500);
   }
 
-  #exited(generation: Generation, worker: Worker, code: number | null, signal: string | null): void {
+  #exited(
+    generation: Generation,
+    worker: Worker,
+    code: number | null,
+    signal: string | null,
+  ): void {
     generation.workers.delete(worker);
     if (generation.phase === "leaving") {
       if (generation.workers.size === 0) this.#leaving.delete(generation);
       this.#checkEnded();
       return;
     }
-    const how = signal === null ? `exited with ${code ?? "an error before it started"}` : `was ended by ${signal}`;
+    const how =
+      signal === null
+        ? `exited with ${code ?? "an error before it started"}`
+        : `was ended by ${signal}`;
     const who = `worker ${worker.process.pid} of generation ${generation.number}`;
-    if (generation.phase === "starting") {
-      if (generation === this.#next) {
-        log(`${who} ${how} before it accepted: reload abandoned, generation ${this.#current.number} goes on`);
-        this.#abandon(generation);
-      } else {
-        log(`${who} ${how} before it accepted: stopping`);
-        this.#end(code === null || code === 0 ? 1 : code, false);
-      }
-      return;
+    if (generation === this.#next) {
+      log(
+        `${who} ${how} before its generation took over: reload abandoned, generation ${this.#current.number} goes on`,
+      );
+      return this.#abandon(generation);
+    }
+    if (generation.phase === "starting" && !worker.accepting) {
+      log(`${who} ${how} before it accepted: stopping`);
+      return this.#end(code === null || code === 0 ? 1 : code, false);
     }
     const delayMs = performance.now() - worker.process.startedAt < FORKBOMB_MS ? FORKBOMB_MS : 0;
     log(`${who} ${how}: starting another one${delayMs > 0 ? ` in ${delayMs} ms` : ""}`);
@@ -211,7 +230,9 @@ class Master {
     const settings = await this.#vassal.readSettings();
     if (settings === undefined || this.#exitCode !== undefined) return; // its mistakes are in the log
     if (!settings.master || settings.app.kind !== "node") {
-      log("the new configuration has no master: it takes effect at the next start, not by a reload");
+      log(
+        "the new configuration has no master: it takes effect at the next start, not by a reload",
+      );
       return;
     }
     const sockets = await bindSockets(settings, this.#current.sockets);

@@ -13,7 +13,10 @@ import { RuntimeError, reasonOf } from "./errors.ts";
 /** What a loaded app offers. `nothing`: no usable export; it may have called `listen()`, or still will. */
 export type AppExport =
   | { readonly kind: "listener"; readonly listener: RequestListener }
-  | { readonly kind: "fetch"; readonly handler: { fetch(request: Request): Response | Promise<Response> } }
+  | {
+      readonly kind: "fetch";
+      readonly handler: { fetch(request: Request): Response | Promise<Response> };
+    }
   | { readonly kind: "nothing"; readonly description: string };
 
 /** Absolute path of the app's file; a directory means its `index.js`, as for `node DIRECTORY`. */
@@ -24,8 +27,14 @@ export function resolveApp(file: string, origin: string): string {
     if (!statSync(path).isDirectory()) return path;
     return createRequire(join(path, "/")).resolve(path);
   } catch (error) {
-    const hint = path === file ? "" : `, looked for at ${path}: relative paths start at the working directory`;
-    throw new RuntimeError("VASSAL_APP_FAILED", `${where} cannot be loaded (${reasonOf(error)})${hint}`, {}, { cause: error });
+    const hint =
+      path === file ? "" : `, looked for at ${path}: relative paths start at the working directory`;
+    throw new RuntimeError(
+      "VASSAL_APP_FAILED",
+      `${where} cannot be loaded (${reasonOf(error)})${hint}`,
+      {},
+      { cause: error },
+    );
   }
 }
 
@@ -40,7 +49,12 @@ export async function loadNodeApp(path: string, origin: string): Promise<AppExpo
     exported = isCommonJs(path) ? await loadAsMain(path) : await importDefault(path);
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    throw new RuntimeError("VASSAL_APP_FAILED", `${origin}: node-app ${path} threw while it was loaded: ${text}`, {}, { cause: error });
+    throw new RuntimeError(
+      "VASSAL_APP_FAILED",
+      `${origin}: node-app ${path} threw while it was loaded: ${text}`,
+      {},
+      { cause: error },
+    );
   }
   return classify(exported);
 }
@@ -61,7 +75,8 @@ async function loadAsMain(path: string): Promise<unknown> {
   } catch (error) {
     // A file without a declared type may turn out to be an ES module.
     const { code } = error as { code?: unknown };
-    if (code === "ERR_REQUIRE_ESM" || code === "ERR_REQUIRE_ASYNC_MODULE") return importDefault(path);
+    if (code === "ERR_REQUIRE_ESM" || code === "ERR_REQUIRE_ASYNC_MODULE")
+      return importDefault(path);
     throw error;
   }
 }
@@ -101,7 +116,10 @@ function classify(exported: unknown): AppExport {
     return { kind: "nothing", description: "it has no default export" };
   }
   const kind = typeof value === "function" ? "class" : value === null ? "null" : typeof value;
-  return { kind: "nothing", description: `its default export is no function and has no fetch(): it is a ${kind}` };
+  return {
+    kind: "nothing",
+    description: `its default export is no function and has no fetch(): it is a ${kind}`,
+  };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -13,7 +13,16 @@ const SOCKETS = "Sockets";
 const PROCESSES = "Processes";
 
 function serve(group: string, name: string, help: string, extra: Extra = {}): OptionDefinition {
-  return { name, argument: "required", kind: "string", since: "2.0", ...extra, group, help, status: "supported" };
+  return {
+    name,
+    argument: "required",
+    kind: "string",
+    since: "2.0",
+    ...extra,
+    group,
+    help,
+    status: "supported",
+  };
 }
 
 function flag(group: string, name: string, help: string, extra: Extra = {}): OptionDefinition {
@@ -21,22 +30,67 @@ function flag(group: string, name: string, help: string, extra: Extra = {}): Opt
 }
 
 const SUPPORTED: readonly OptionDefinition[] = [
-  serve(APP, "node-app", "the Node module or script that serves the requests", { kind: "path", placeholder: "FILE", since: "0.1" }),
-  serve(APP, "command", "any other program, with its arguments; no shell reads them", { placeholder: "PROGRAM ARGUMENTS", since: "0.1" }),
+  serve(APP, "node-app", "the Node module or script that serves the requests", {
+    kind: "path",
+    placeholder: "FILE",
+    since: "0.1",
+  }),
+  serve(APP, "command", "any other program, with its arguments; no shell reads them", {
+    placeholder: "PROGRAM ARGUMENTS",
+    since: "0.1",
+  }),
   flag(APP, "need-app", "exit with 22 when node-app offers nothing to serve (always so here)"),
-  serve(APP, "env", "set an environment variable for the app", { kind: "list", repeatable: true, placeholder: "NAME=VALUE" }),
-  serve(APP, "unenv", "remove an environment variable", { kind: "list", repeatable: true, placeholder: "NAME" }),
-  serve(SOCKETS, "http-socket", "serve HTTP on this address", { kind: "address", repeatable: true, placeholder: "HOST:PORT | PATH | @NAME" }),
-  serve(SOCKETS, "listen", "connections that may wait in the queue of a socket", { kind: "integer", short: "l", default: "511" }),
-  { ...serve(SOCKETS, "chmod-socket", "mode of unix sockets, 666 without a value", { kind: "octal", short: "C" }), argument: "optional" },
-  serve(PROCESSES, "processes", "number of workers", { aliases: ["workers"], kind: "integer", short: "p", default: "1" }),
+  serve(APP, "env", "set an environment variable for the app", {
+    kind: "list",
+    repeatable: true,
+    placeholder: "NAME=VALUE",
+  }),
+  serve(APP, "unenv", "remove an environment variable", {
+    kind: "list",
+    repeatable: true,
+    placeholder: "NAME",
+  }),
+  serve(SOCKETS, "http-socket", "serve HTTP on this address", {
+    kind: "address",
+    repeatable: true,
+    placeholder: "HOST:PORT | PATH | @NAME",
+  }),
+  serve(SOCKETS, "listen", "connections that may wait in the queue of a socket", {
+    kind: "integer",
+    short: "l",
+    default: "511",
+  }),
+  {
+    ...serve(SOCKETS, "chmod-socket", "mode of unix sockets, 666 without a value", {
+      kind: "octal",
+      short: "C",
+    }),
+    argument: "optional",
+  },
+  serve(PROCESSES, "processes", "number of workers", {
+    aliases: ["workers"],
+    kind: "integer",
+    short: "p",
+    default: "1",
+  }),
   flag(PROCESSES, "master", "keep a master process even for a single worker", { short: "M" }),
-  serve(PROCESSES, "chdir", "working directory of the app", { kind: "path", placeholder: "DIRECTORY" }),
+  serve(PROCESSES, "chdir", "working directory of the app", {
+    kind: "path",
+    placeholder: "DIRECTORY",
+  }),
   serve(PROCESSES, "uid", "run as this user (only when started as root)", { kind: "user" }),
   serve(PROCESSES, "gid", "run with this group (only when started as root)", { kind: "group" }),
-  serve(PROCESSES, "heartbeat", "tell the Emperor every so many seconds that the vassal is alive", { kind: "seconds" }),
-  serve(PROCESSES, "reload-mercy", "seconds that running requests, or the command, get to end", { kind: "seconds", default: "10" }),
-  serve(PROCESSES, "worker-reload-mercy", "the same for each worker under a master", { kind: "seconds", default: "60" }),
+  serve(PROCESSES, "heartbeat", "tell the Emperor every so many seconds that the vassal is alive", {
+    kind: "seconds",
+  }),
+  serve(PROCESSES, "reload-mercy", "seconds that running requests, or the command, get to end", {
+    kind: "seconds",
+    default: "10",
+  }),
+  serve(PROCESSES, "worker-reload-mercy", "the same for each worker under a master", {
+    kind: "seconds",
+    default: "60",
+  }),
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];
@@ -44,7 +98,8 @@ const SUPPORTED: readonly OptionDefinition[] = [
 /** Options whose absence would leave a vassal without its socket, its app or its walls. */
 const LATER: Readonly<Record<string, string>> = {
   socket: "the uwsgi protocol comes with the next stage; use http-socket (nginx: proxy_pass)",
-  "uwsgi-socket": "the uwsgi protocol comes with the next stage; use http-socket (nginx: proxy_pass)",
+  "uwsgi-socket":
+    "the uwsgi protocol comes with the next stage; use http-socket (nginx: proxy_pass)",
   "https-socket": "TLS comes with the next stage; let a proxy in front speak it",
   "shared-socket": "it comes with the next stage",
   http: "the HTTP router is no part of this program; use http-socket",
@@ -79,7 +134,10 @@ const IGNORED: Readonly<Record<string, string>> = {
   "buffer-size": "request headers are limited by Node",
 };
 
-function table(names: Readonly<Record<string, string>>, status: "later" | "ignored"): OptionDefinition[] {
+function table(
+  names: Readonly<Record<string, string>>,
+  status: "later" | "ignored",
+): OptionDefinition[] {
   return Object.entries(names).map(([name, reason]) => ({
     name,
     argument: "optional",
@@ -100,14 +158,19 @@ export function vassalOptions(): OptionTable {
 
 /** The text of `vassal --help`. */
 export function helpText(): string {
-  const lines = ["Usage: vassal --ini FILE   (or --xml, --yaml, --json, --config, any option below)", ""];
+  const lines = [
+    "Usage: vassal --ini FILE   (or --xml, --yaml, --json, --config, any option below)",
+    "",
+  ];
   let group = "";
   for (const option of SUPPORTED) {
     if (option.group !== group) lines.push(`${(group = option.group)}:`);
     const names = [option.name, ...(option.aliases ?? [])].map((name) => `--${name}`).join(", ");
     const short = option.short === undefined ? "" : `-${option.short}, `;
     const preset = option.default === undefined ? "" : ` [${option.default}]`;
-    lines.push(`  ${`${short}${names} ${option.placeholder ?? ""}`.trimEnd().padEnd(34)} ${option.help}${preset}`);
+    lines.push(
+      `  ${`${short}${names} ${option.placeholder ?? ""}`.trimEnd().padEnd(34)} ${option.help}${preset}`,
+    );
   }
   return `${lines.join("\n")}\n`;
 }

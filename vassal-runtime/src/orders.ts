@@ -8,6 +8,8 @@
 import type { EmperorConnection } from "./client.ts";
 import { log } from "./log.ts";
 
+export const THE_EMPEROR = "the Emperor";
+
 export interface Orders {
   reload(): void;
   /** Called again when a second order comes; `graceful` false means at once. */
@@ -16,22 +18,26 @@ export interface Orders {
   lost(): void;
 }
 
-/** Follows the orders from now on. */
-export function followOrders(emperor: EmperorConnection, orders: Orders): void {
+/** Follows the orders from now on. `who` is at the other end: `the Emperor`, for a worker its master. */
+export function followOrders(emperor: EmperorConnection, who: string, orders: Orders): void {
   let stops = 0;
-  const stop = (graceful: boolean, who: string): void => {
+  const stop = (graceful: boolean, what: string): void => {
     stops += 1;
     const now = !graceful || stops > 1;
-    log(`${who}: ${now ? "stopping at once" : "stopping when the running requests are done"}`);
+    log(`${what}: ${now ? "stopping at once" : "stopping when the running requests are done"}`);
     orders.stop(!now);
   };
   emperor.on("reload", () => {
-    log("the Emperor asks for a reload");
+    log(`${who} asks for a reload`);
     orders.reload();
   });
-  emperor.on("stop", (graceful) => stop(graceful, "the Emperor asks for a stop"));
+  emperor.on("stop", (graceful) => stop(graceful, `${who} asks for a stop`));
   emperor.on("lost", () => {
-    log("lost connection with my emperor !!! stopping");
+    log(
+      who === THE_EMPEROR
+        ? "lost connection with my emperor !!! stopping"
+        : `${who} is gone: stopping`,
+    );
     orders.lost();
   });
   process.on("SIGTERM", () => stop(true, "SIGTERM"));

@@ -8,7 +8,10 @@ import type { SocketAddress } from "@emperor/linux";
 export type SystemAddress = SocketAddress;
 
 /** Binds and listens; nobody accepts. Throws with the errno in the message. */
-export function listenOn(address: SystemAddress, options: { readonly backlog: number; readonly mode?: number }): number {
+export function listenOn(
+  address: SystemAddress,
+  options: { readonly backlog: number; readonly mode?: number },
+): number {
   return linux.listen(address, options);
 }
 
@@ -24,7 +27,10 @@ export function isListening(fd: number): boolean {
   } catch (error) {
     const code = error instanceof linux.LinuxError ? error.code : "";
     // Where the kernel does not answer (no socket diagnosis) an address counts, as for uWSGI.
-    return !["EINVAL", "EBADF", "ENOTSOCK", "ENOTCONN", "EOPNOTSUPP"].includes(code) && linux.localAddress(fd) !== undefined;
+    return (
+      !["EINVAL", "EBADF", "ENOTSOCK", "ENOTCONN", "EOPNOTSUPP"].includes(code) &&
+      linux.localAddress(fd) !== undefined
+    );
   }
 }
 
@@ -37,7 +43,9 @@ export function localAddressText(fd: number): string | undefined {
 /** The same for an address. */
 export function addressText(address: SystemAddress): string {
   if (address.family === "unix") return address.path.replace(/^\0/, "@");
-  return address.family === "ipv6" ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  return address.family === "ipv6"
+    ? `[${address.host}]:${address.port}`
+    : `${address.host}:${address.port}`;
 }
 
 /** One more descriptor of the same open socket, close-on-exec: it is sent to ourselves. */
@@ -78,7 +86,9 @@ export function assignments(environment: Readonly<Record<string, string>>): stri
 }
 
 /** A user by name or number; undefined if there is none. */
-export function findUser(nameOrId: string): { readonly uid: number; readonly gid: number; readonly name: string } | undefined {
+export function findUser(
+  nameOrId: string,
+): { readonly uid: number; readonly gid: number; readonly name: string } | undefined {
   return linux.lookupUser(nameOrId);
 }
 
@@ -92,6 +102,10 @@ export function groupsOf(name: string, gid: number): readonly number[] {
 }
 
 /** Changes ids and groups of the whole process, for good. */
-export function become(credentials: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] }): void {
+export function become(credentials: {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}): void {
   linux.setCredentials(credentials);
 }

@@ -3,12 +3,18 @@ import { accessSync, constants, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { reasonOf } from "./errors.ts";
 
-export type FoundProgram = { readonly ok: true; readonly path: string } | { readonly ok: false; readonly reason: string };
+export type FoundProgram =
+  | { readonly ok: true; readonly path: string }
+  | { readonly ok: false; readonly reason: string };
 
 const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
 
 /** `name` with a slash is a path (relative to `directory`), without one it is looked up along `path`. */
-export function findProgram(name: string, path: string | undefined, directory: string): FoundProgram {
+export function findProgram(
+  name: string,
+  path: string | undefined,
+  directory: string,
+): FoundProgram {
   if (name.includes("/")) {
     const file = resolve(directory, name);
     const reason = whyNot(file);
@@ -21,7 +27,10 @@ export function findProgram(name: string, path: string | undefined, directory: s
     if (reason === undefined) return { ok: true, path: file };
     if (!reason.startsWith("ENOENT")) refusal ??= reason;
   }
-  return { ok: false, reason: refusal ?? `there is no such program in PATH (${path ?? DEFAULT_PATH})` };
+  return {
+    ok: false,
+    reason: refusal ?? `there is no such program in PATH (${path ?? DEFAULT_PATH})`,
+  };
 }
 
 function whyNot(file: string): string | undefined {

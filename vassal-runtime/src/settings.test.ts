@@ -14,7 +14,12 @@ function entries(text: string): ConfigEntry[] {
     .map((line, index) => {
       const [key = "", value = ""] = line.split(/\s*=\s*(.*)/s).map((part) => part.trim());
       const option = table.find(key);
-      const origin = { kind: "file", source: "app.ini", line: index + 2, section: "uwsgi" } as const;
+      const origin = {
+        kind: "file",
+        source: "app.ini",
+        line: index + 2,
+        section: "uwsgi",
+      } as const;
       return { key, value, origin, ...(option === undefined ? {} : { option }) };
     });
 }
@@ -69,12 +74,19 @@ worker-reload-mercy = 4`);
     expect(settings).toMatchObject({
       app: { kind: "command", argv: ["my server", "-v"] },
       sockets: [
-        { text: ":8080", address: { kind: "tcp", host: "0.0.0.0", port: 8080 }, origin: "app.ini:3" },
+        {
+          text: ":8080",
+          address: { kind: "tcp", host: "0.0.0.0", port: 8080 },
+          origin: "app.ini:3",
+        },
         { text: "/run/a.sock", address: { kind: "unix", path: "/run/a.sock" } },
       ],
       backlog: 10,
       socketMode: 0o660,
-      environment: [["A", "1=2"], ["B", undefined]],
+      environment: [
+        ["A", "1=2"],
+        ["B", undefined],
+      ],
       chdir: "/srv",
       uid: "shop",
       gid: "33",
@@ -85,7 +97,10 @@ worker-reload-mercy = 4`);
   });
 
   it("has a master for several workers, or when asked", () => {
-    expect(settingsOf("node-app = a.mjs\nworkers = 4")).toMatchObject({ processes: 4, master: true });
+    expect(settingsOf("node-app = a.mjs\nworkers = 4")).toMatchObject({
+      processes: 4,
+      master: true,
+    });
     expect(settingsOf("node-app = a.mjs\nmaster =")).toMatchObject({ processes: 1, master: true });
   });
 
@@ -97,22 +112,35 @@ worker-reload-mercy = 4`);
   });
 
   it("says what is missing or refused, with file and line", () => {
-    expect(errorsOf("http-socket = :80")).toEqual([expect.stringContaining("names nothing to run")]);
+    expect(errorsOf("http-socket = :80")).toEqual([
+      expect.stringContaining("names nothing to run"),
+    ]);
     expect(errorsOf("socket = :3031\nnode-app = a.mjs")).toEqual([
       expect.stringMatching(/^app\.ini:2: option "socket" is not served: .*next stage/),
     ]);
-    expect(errorsOf("node-app = a.mjs\ncommand = b")).toEqual([expect.stringContaining("exclude each other")]);
+    expect(errorsOf("node-app = a.mjs\ncommand = b")).toEqual([
+      expect.stringContaining("exclude each other"),
+    ]);
     expect(errorsOf("command = 'b")).toEqual([expect.stringContaining("never closed")]);
-    expect(errorsOf("node-app = a.mjs\nenv = novalue")).toEqual([expect.stringContaining("NAME=VALUE")]);
-    expect(errorsOf("command = a\nprocesses = 2")).toEqual([expect.stringContaining("processes = 1")]);
+    expect(errorsOf("node-app = a.mjs\nenv = novalue")).toEqual([
+      expect.stringContaining("NAME=VALUE"),
+    ]);
+    expect(errorsOf("command = a\nprocesses = 2")).toEqual([
+      expect.stringContaining("processes = 1"),
+    ]);
   });
 
   it("reports all mistakes at once", () => {
-    expect(errorsOf("node-app = a.mjs\nprocesses = many\nhttp-socket = 80\nheartbeat = -1")).toHaveLength(3);
+    expect(
+      errorsOf("node-app = a.mjs\nprocesses = many\nhttp-socket = 80\nheartbeat = -1"),
+    ).toHaveLength(3);
   });
 
   it("notes what has no effect", () => {
     const result = readSettings(entries("node-app = a.mjs\nplugin = python3\nunknown = 1"));
-    expect(result).toMatchObject({ ok: true, notes: [expect.stringContaining('"plugin" has no effect')] });
+    expect(result).toMatchObject({
+      ok: true,
+      notes: [expect.stringContaining('"plugin" has no effect')],
+    });
   });
 });

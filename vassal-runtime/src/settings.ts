@@ -2,7 +2,16 @@
  * From the ordered pairs of a configuration to the settings of one vassal: every value parsed, every
  * mistake reported with file and line. Pure: opens nothing, looks at no clock and no machine.
  */
-import { allEntries, formatOrigin, lastEntry, parseFlag, parseInteger, parseOctal, parseSeconds, parseText } from "@emperor/config";
+import {
+  allEntries,
+  formatOrigin,
+  lastEntry,
+  parseFlag,
+  parseInteger,
+  parseOctal,
+  parseSeconds,
+  parseText,
+} from "@emperor/config";
 import type { ConfigEntry, Parsed } from "@emperor/config";
 import { parseAddress } from "./address.ts";
 import type { ListenAddress } from "./address.ts";
@@ -43,7 +52,11 @@ export interface RuntimeSettings {
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
 export type SettingsResult =
   | { readonly ok: true; readonly settings: RuntimeSettings; readonly notes: readonly string[] }
-  | { readonly ok: false; readonly errors: readonly RuntimeError[]; readonly notes: readonly string[] };
+  | {
+      readonly ok: false;
+      readonly errors: readonly RuntimeError[];
+      readonly notes: readonly string[];
+    };
 
 /** Collects mistakes so that all of them are told at once. */
 class Reader {
@@ -61,7 +74,11 @@ class Reader {
   fail(code: RuntimeErrorCode, entry: ConfigEntry, message: string): void {
     const { origin } = entry;
     this.errors.push(
-      new RuntimeError(code, `${formatOrigin(origin)}: ${message}`, { option: entry.key, file: origin.source, line: origin.line }),
+      new RuntimeError(code, `${formatOrigin(origin)}: ${message}`, {
+        option: entry.key,
+        file: origin.source,
+        line: origin.line,
+      }),
     );
   }
 
@@ -71,7 +88,9 @@ class Reader {
     const parsed = parse(entry);
     if (parsed.ok) return parsed.value;
     const { error } = parsed;
-    this.errors.push(new RuntimeError("VASSAL_CONFIG", error.message, { option: entry.key }, { cause: error }));
+    this.errors.push(
+      new RuntimeError("VASSAL_CONFIG", error.message, { option: entry.key }, { cause: error }),
+    );
     return undefined;
   }
 }
@@ -82,13 +101,18 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
   const notes = reportStatus(reader);
   const app = readApp(reader);
   const sockets = readSockets(reader);
-  const processes = reader.take("processes", (entry) => parseInteger(entry, { minimum: 1, maximum: 4096 })) ?? 1;
+  const processes =
+    reader.take("processes", (entry) => parseInteger(entry, { minimum: 1, maximum: 4096 })) ?? 1;
   const master = reader.last("master");
   const mode = reader.last("chmod-socket");
   const settings: Omit<RuntimeSettings, "app"> = {
     sockets,
-    backlog: reader.take("listen", (entry) => parseInteger(entry, { minimum: 1, maximum: 65_535 })) ?? 511,
-    socketMode: mode !== undefined && (mode.value ?? "") === "" ? 0o666 : reader.take("chmod-socket", parseOctal),
+    backlog:
+      reader.take("listen", (entry) => parseInteger(entry, { minimum: 1, maximum: 65_535 })) ?? 511,
+    socketMode:
+      mode !== undefined && (mode.value ?? "") === ""
+        ? 0o666
+        : reader.take("chmod-socket", parseOctal),
     processes,
     master: processes > 1 || (master !== undefined && parseFlag(master.value)),
     environment: readEnvironment(reader),
@@ -102,10 +126,15 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
   if (app?.kind === "command" && processes > 1) {
     const entry = reader.last("processes");
     if (entry !== undefined) {
-      reader.fail("VASSAL_NOT_YET", entry, "several copies of a command come with the next stage; use processes = 1");
+      reader.fail(
+        "VASSAL_NOT_YET",
+        entry,
+        "several copies of a command come with the next stage; use processes = 1",
+      );
     }
   }
-  if (reader.errors.length > 0 || app === undefined) return { ok: false, errors: reader.errors, notes };
+  if (reader.errors.length > 0 || app === undefined)
+    return { ok: false, errors: reader.errors, notes };
   return { ok: true, settings: { app, ...settings }, notes };
 }
 
@@ -116,9 +145,15 @@ function reportStatus(reader: Reader): string[] {
     const { option } = entry;
     if (option === undefined || entry.placeholder === true) continue;
     if (option.status === "later") {
-      reader.fail("VASSAL_NOT_YET", entry, `option "${entry.key}" is not served: ${option.reason ?? "not yet"}`);
+      reader.fail(
+        "VASSAL_NOT_YET",
+        entry,
+        `option "${entry.key}" is not served: ${option.reason ?? "not yet"}`,
+      );
     } else if (option.status === "ignored") {
-      notes.push(`${formatOrigin(entry.origin)}: option "${entry.key}" has no effect: ${option.reason ?? "ignored"}`);
+      notes.push(
+        `${formatOrigin(entry.origin)}: option "${entry.key}" has no effect: ${option.reason ?? "ignored"}`,
+      );
     }
   }
   return notes;
@@ -128,23 +163,37 @@ function readApp(reader: Reader): AppSetting | undefined {
   const node = reader.last("node-app");
   const command = reader.last("command");
   if (node !== undefined && command !== undefined) {
-    reader.fail("VASSAL_CONFIG", command, `"command" and "node-app" (${formatOrigin(node.origin)}) exclude each other: keep one`);
+    reader.fail(
+      "VASSAL_CONFIG",
+      command,
+      `"command" and "node-app" (${formatOrigin(node.origin)}) exclude each other: keep one`,
+    );
     return undefined;
   }
   if (node !== undefined) {
     const file = reader.take("node-app", (entry) => parseText(entry, "a file"));
-    return file === undefined ? undefined : { kind: "node", file, origin: formatOrigin(node.origin) };
+    return file === undefined
+      ? undefined
+      : { kind: "node", file, origin: formatOrigin(node.origin) };
   }
   if (command !== undefined) {
     const split = splitCommandLine(command.value ?? "");
-    if (split.ok) return { kind: "command", argv: split.argv, origin: formatOrigin(command.origin) };
-    reader.fail("VASSAL_CONFIG", command, `option "command" cannot be split into words: ${split.reason}`);
+    if (split.ok)
+      return { kind: "command", argv: split.argv, origin: formatOrigin(command.origin) };
+    reader.fail(
+      "VASSAL_CONFIG",
+      command,
+      `option "command" cannot be split into words: ${split.reason}`,
+    );
     return undefined;
   }
   // Options that are refused already say why there is nothing to run.
   if (reader.errors.length === 0) {
     reader.errors.push(
-      new RuntimeError("VASSAL_CONFIG", 'the configuration names nothing to run: set "node-app = FILE" or "command = PROGRAM ARGUMENTS"'),
+      new RuntimeError(
+        "VASSAL_CONFIG",
+        'the configuration names nothing to run: set "node-app = FILE" or "command = PROGRAM ARGUMENTS"',
+      ),
     );
   }
   return undefined;
@@ -156,7 +205,11 @@ function readSockets(reader: Reader): SocketSetting[] {
     const text = entry.value?.trim() ?? "";
     const parsed = parseAddress(text);
     if (!parsed.ok) {
-      reader.fail("VASSAL_CONFIG", entry, `option "http-socket" has no address in ${JSON.stringify(text)}: ${parsed.reason}`);
+      reader.fail(
+        "VASSAL_CONFIG",
+        entry,
+        `option "http-socket" has no address in ${JSON.stringify(text)}: ${parsed.reason}`,
+      );
     } else if (!sockets.some((socket) => socket.text === text)) {
       sockets.push({ text, address: parsed.address, origin: formatOrigin(entry.origin) });
     }
@@ -173,8 +226,14 @@ function readEnvironment(reader: Reader): (readonly [string, string | undefined]
       environment.push([text.trim(), undefined]);
     } else if (entry.option?.name === "env") {
       const equals = text.indexOf("=");
-      if (equals > 0 && !text.includes("\0")) environment.push([text.slice(0, equals).trim(), text.slice(equals + 1)]);
-      else reader.fail("VASSAL_CONFIG", entry, `option "env" needs NAME=VALUE, not ${JSON.stringify(text)}`);
+      if (equals > 0 && !text.includes("\0"))
+        environment.push([text.slice(0, equals).trim(), text.slice(equals + 1)]);
+      else
+        reader.fail(
+          "VASSAL_CONFIG",
+          entry,
+          `option "env" needs NAME=VALUE, not ${JSON.stringify(text)}`,
+        );
     }
   }
   return environment;

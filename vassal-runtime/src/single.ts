@@ -6,14 +6,13 @@
 import { startApp } from "./app-process.ts";
 import type { AppProcess } from "./app-process.ts";
 import { changeOwnEnvironment, enterDirectory } from "./credentials.ts";
+import { IDLE_GRACE_MS } from "./connections.ts";
 import { RuntimeError, reasonOf } from "./errors.ts";
 import { log } from "./log.ts";
-import { followOrders } from "./orders.ts";
+import { THE_EMPEROR, followOrders } from "./orders.ts";
 import { duplicate } from "./platform.ts";
-import { reexecute } from "./reexecute.ts";
 import { isPushed } from "./vassal.ts";
 import type { Vassal } from "./vassal.ts";
-import { IDLE_GRACE_MS } from "./worker.ts";
 
 /** Runs the vassal; the process exits or becomes its next generation. */
 export async function runSingle(vassal: Vassal): Promise<void> {
@@ -37,7 +36,7 @@ class Single {
   }
 
   follow(): void {
-    followOrders(this.#vassal.emperor, {
+    followOrders(this.#vassal.emperor, THE_EMPEROR, {
       reload: () => this.#reload(),
       stop: (graceful) => this.#stop(graceful),
       lost: () => process.exit(1),
@@ -59,7 +58,9 @@ class Single {
       },
       onAccepting: () => {
         emperor.accepting();
-        log(`process ${process.pid} accepts on ${sockets.map(({ text }) => text).join(", ") || "the app's own address"}`);
+        log(
+          `process ${process.pid} accepts on ${sockets.map(({ text }) => text).join(", ") || "the app's own address"}`,
+        );
       },
       onFirstServed: () => emperor.loyal(),
       onFatal: fail,
@@ -83,6 +84,8 @@ class Single {
       return;
     }
     await this.#drain(settings.reloadMercyMs);
+    if (this.#state !== "reloading") return; // a stop came while the requests ended
+    const { reexecute } = await import("./reexecute.ts");
     reexecute(launch, sockets);
   }
 
@@ -111,7 +114,11 @@ class Single {
   }
 
   async #drain(deadlineMs: number): Promise<void> {
-    const cut = await this.#app?.drain({ idleGraceMs: IDLE_GRACE_MS, deadlineMs, waitForUpgraded: false });
+    const cut = await this.#app?.drain({
+      idleGraceMs: IDLE_GRACE_MS,
+      deadlineMs,
+      waitForUpgraded: false,
+    });
     if (cut !== undefined && cut > 0) log(`reload-mercy is over: ${cut} connection(s) cut`);
   }
 }

@@ -16,7 +16,10 @@ const TRIAL_MS = 20_000;
 
 /** Undefined when a new generation loads; else what went wrong (the child has written the details). */
 export async function tryNewGeneration(launch: Launch): Promise<string | undefined> {
-  const environment: Record<string, string> = { ...launch.environment, [LAUNCH_VARIABLES.trial]: "1" };
+  const environment: Record<string, string> = {
+    ...launch.environment,
+    [LAUNCH_VARIABLES.trial]: "1",
+  };
   delete environment[ENVIRONMENT.emperorFd];
   delete environment[ENVIRONMENT.emperorFdConfig];
   return new Promise((resolve) => {
@@ -35,7 +38,11 @@ export async function tryNewGeneration(launch: Launch): Promise<string | undefin
     });
     child.once("exit", (code, signal) => {
       clearTimeout(timer);
-      resolve(code === 0 ? undefined : `the new version does not load (trial ${signal === null ? `exited with ${code}` : `ended by ${signal}`})`);
+      resolve(
+        code === 0
+          ? undefined
+          : `the new version does not load (trial ${signal === null ? `exited with ${code}` : `ended by ${signal}`})`,
+      );
     });
   });
 }

@@ -5,13 +5,16 @@
 import { startApp } from "./app-process.ts";
 import type { AppProcess } from "./app-process.ts";
 import { connectEmperor } from "./client.ts";
+import { IDLE_GRACE_MS } from "./connections.ts";
 import { RuntimeError } from "./errors.ts";
 import type { SocketDescriptor } from "./listen-capture.ts";
-import { log } from "./log.ts";
+import { labelLog, log } from "./log.ts";
 import { followOrders } from "./orders.ts";
 
 /** What a master tells its worker, as JSON in its environment. */
 export interface WorkerOrders {
+  /** Name of the vassal for the log. */
+  readonly label: string;
   readonly file: string;
   readonly origin: string;
   readonly sockets: readonly SocketDescriptor[];
@@ -20,11 +23,9 @@ export interface WorkerOrders {
   readonly mercyMs: number;
 }
 
-/** How long an idle kept-alive connection may still bring a request while its worker goes. */
-export const IDLE_GRACE_MS = 250;
-
 /** Serves until told to stop. Never returns normally: the process exits. */
 export async function runWorker(orders: WorkerOrders): Promise<void> {
+  labelLog(orders.label);
   const master = connectEmperor({ defaultActions: false });
   const fail = (error: unknown): void => {
     log(error instanceof RuntimeError ? error.message : `unexpected: ${String(error)}`);
@@ -33,11 +34,15 @@ export async function runWorker(orders: WorkerOrders): Promise<void> {
   let app: AppProcess | undefined;
   const leave = (): void => {
     if (app === undefined) process.exit(0);
-    const drained = app.drain({ idleGraceMs: IDLE_GRACE_MS, deadlineMs: orders.mercyMs, waitForUpgraded: true });
+    const drained = app.drain({
+      idleGraceMs: IDLE_GRACE_MS,
+      deadlineMs: orders.mercyMs,
+      waitForUpgraded: true,
+    });
     drained.then(() => process.exit(0), fail);
   };
   let leaving = false;
-  followOrders(master, {
+  followOrders(master, "its master", {
     reload: () => undefined, // only a master reloads
     stop: (graceful) => {
       if (!graceful) process.exit(0);
