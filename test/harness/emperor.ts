@@ -33,8 +33,7 @@ import { waitFor } from "./wait.ts";
 import type { Witness } from "./wait.ts";
 
 /** Another program that takes the same options can be put to the same tests, to compare. */
-const EMPEROR =
-  process.env["EMPEROR_UNDER_TEST"] ?? join(import.meta.dirname, "../../bin/emperor");
+const EMPEROR = process.env["EMPEROR_UNDER_TEST"] ?? join(import.meta.dirname, "../../bin/emperor");
 const MARKER = "EMPEROR_TEST_RUN";
 
 export interface StartOptions {

@@ -1,4 +1,6 @@
 /** The end of an Emperor, wanted or not: nobody is left behind. */
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor } from "../harness/emperor.ts";
@@ -76,6 +78,20 @@ describe("Ragnarok", () => {
     });
     emperor.signal("SIGTERM");
     expect(await emperor.ended()).toEqual({ code: 0, signal: null });
+  });
+
+  test("a second SIGTERM ends a hook that hangs, too", async () => {
+    const emperor = await startEmperor({
+      vassals: { "a.ini": loyal },
+      args: ["--exec-as-emperor", "exec cat {dir}/fifo"],
+      prepare: (run) => {
+        execFileSync("mkfifo", [join(run.path, "fifo")]);
+      },
+    });
+    const a = await emperor.vassalWith("a.ini", { loyal: 1 });
+    emperor.signal("SIGTERM");
+    await emperor.gone(a.pid);
+    // The end of this test hurries the Emperor, which must then be gone with its hook.
   });
 
   test("--emperor-graceful-shutdown says 2 instead of 0, at every stop", async () => {

@@ -292,9 +292,10 @@ describe("hooks", () => {
     });
     emperor.put("slow.ini", loyal);
     await emperor.vassalWith("slow.ini", { loyal: 1 });
-    // The hook of slow.ini waits for a writer that never comes.
+    // The hook of slow.ini waits until something is written.
     emperor.put("quick.ini", loyal);
     await emperor.vassalWith("quick.ini", { loyal: 1 });
+    writeFileSync(join(emperor.run.path, "fifo"), "go on\n");
   });
 
   test("start and stop hooks get the vassal's name and its directory", async () => {
