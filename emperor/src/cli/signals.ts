@@ -2,7 +2,11 @@
 import type { RunningEmperor } from "../court/running-emperor.ts";
 import type { SystemdNotifier } from "./sd-notify.ts";
 
-export type SignalSource = Pick<NodeJS.Process, "on" | "off">;
+/** `process`, or an emitter in tests. */
+export interface SignalSource {
+  on(signal: NodeJS.Signals, handler: () => void): unknown;
+  off(signal: NodeJS.Signals, handler: () => void): unknown;
+}
 
 /**
  * Connects the signals. INT, TERM, QUIT: Ragnarok, a second one hurries. HUP: reload all. USR1: status
