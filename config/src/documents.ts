@@ -13,7 +13,7 @@ import type { ConfigLimits } from "./load-types.ts";
 import { NO_FILE, substituteMagic } from "./magic-variables.ts";
 import type { FileMagic } from "./magic-variables.ts";
 import type { ConfigOrigin } from "./origin.ts";
-import { DEFAULT_SECTION, formatOfName, readPairs } from "./reader.ts";
+import { DEFAULT_SECTION, formatOfContent, formatOfName, readPairs } from "./reader.ts";
 import type { ConfigFormat } from "./reader.ts";
 import type { SourceReader } from "./sources.ts";
 
@@ -26,7 +26,8 @@ export interface DocumentPair {
 export interface DocumentRequest {
   /** `[ADDRESS][:SECTION]`. */
   readonly address: string;
-  readonly format: ConfigFormat | "by-suffix";
+  /** `by-suffix` refuses a name without a known one, `by-content` looks into the file then. */
+  readonly format: ConfigFormat | "by-suffix" | "by-content";
   /** Place that named it. */
   readonly origin: ConfigOrigin;
   /** Documents that are being read, to find a circle. */
@@ -91,8 +92,9 @@ export class Documents {
       return this.#take({ ...last, magic }, "ini", parsed.section, request);
     }
     const address = fileAddress(text, origin);
-    const format = request.format === "by-suffix" ? formatOf(address) : request.format;
-    if (format === undefined) {
+    const bySuffix = request.format === "by-suffix" || request.format === "by-content";
+    const known = bySuffix ? formatOf(address) : request.format;
+    if (known === undefined && request.format === "by-suffix") {
       throw new ConfigError(
         "unknown-format",
         `unable to load configuration from ${JSON.stringify(text)}: its name tells no format (.ini, .xml, .yaml, .yml, .json, .js)`,
@@ -107,6 +109,7 @@ export class Documents {
       name: magic.path === "" ? source.name : magic.path,
       text: this.#decode(source.bytes, source.name, origin),
     };
+    const format = known ?? formatOfContent(own.text);
     const opened: Text = {
       injected: new InjectedText(this.#before, own, this.#after),
       magic,

@@ -6,7 +6,7 @@ import type { OptionDefinition, OptionKind } from "./options.ts";
 
 /** What the loader does when it meets one of these options. */
 export type Directive =
-  | { readonly do: "file"; readonly format: "ini" | "xml" | "yaml" | "json" | "by-suffix" }
+  | { readonly do: "file"; readonly format: "ini" | "xml" | "yaml" | "json" | "by-content" }
   | { readonly do: "include" | "inherit" }
   | { readonly do: "set" | "set-placeholder" | "declare-option" }
   | { readonly do: "strict" | "print" | "iprint" | "exit" | "get" }
@@ -79,8 +79,8 @@ define("json", { do: "file", format: "json" }, "read a json file", {
 });
 define(
   "config",
-  { do: "file", format: "by-suffix" },
-  "read a file in the format of its suffix",
+  { do: "file", format: "by-content" },
+  "read a file in the format of its suffix, else of its content",
   file,
 );
 define("include", { do: "include" }, "read a file at this place", file);

@@ -121,6 +121,25 @@ describe("files", () => {
     );
   });
 
+  it("without a known suffix are read by their content, but not when they stand alone", async () => {
+    const texts = {
+      "a.conf": "; c\n\n[uwsgi]\na = 1\n",
+      "b.conf": "# c\nuwsgi:\n  a: 1\n",
+      "c.conf": ' {"uwsgi":{"a":1}}',
+      "d.conf": "<!-- c --><uwsgi><a>1</a></uwsgi>",
+      "e.conf": "---\nuwsgi:\n  a: 1\n",
+    };
+    for (const name of Object.keys(texts)) {
+      for (const option of ["--config", "--include", "--inherit"]) {
+        const result = await load({ argv: [option, name], files: texts });
+        expect([name, result.errors, result.entries.at(-1)?.key]).toEqual([name, [], "a"]);
+      }
+    }
+    expect((await load({ argv: ["a.conf"], files: texts })).errors).toMatchObject([
+      { code: "unknown-format" },
+    ]);
+  });
+
   it("can be another section of the ini file read last", async () => {
     const files = { "app.ini": "[uwsgi]\nini = :two\n[two]\nb = %x %n [%o]\n" };
     expect(await iniList(files["app.ini"])).toEqual(["b = two app []"]);
@@ -143,7 +162,7 @@ describe("files", () => {
     [["--ini", ""], "bad-directive", "a file name is needed"],
     [["--ini", "http://h/x.ini"], "scheme-unavailable", "http://h/x.ini"],
     [["--ini", "emperor://x.ini"], "scheme-unavailable", "emperor://x.ini"],
-    [["--config", "x.lua"], "unknown-format", "unable to load configuration from"],
+    [["--config", "x.conf"], "unreadable", "it does not exist"],
     [["something"], "unknown-format", "unable to load configuration from"],
     [["--sqlite", "x.db"], "not-available", "sqlite"],
   ])("%j is an error: %s", async (argv, code, text) => {

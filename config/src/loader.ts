@@ -7,6 +7,7 @@ import { newScope, turnsOfLine } from "./blocks.ts";
 import type { Scope } from "./blocks.ts";
 import type { ConditionWorld } from "./conditions.ts";
 import { Documents } from "./documents.ts";
+import type { DocumentRequest } from "./documents.ts";
 import { ConfigError } from "./errors.ts";
 import type { ConfigWarning, ConfigWarningCode } from "./errors.ts";
 import type { ConfigHost, MachineFacts } from "./host.ts";
@@ -16,7 +17,6 @@ import type { ConfigLimits } from "./load-types.ts";
 import type { OptionTable } from "./options.ts";
 import { formatOrigin } from "./origin.ts";
 import type { ConfigEntry, ConfigOrigin } from "./origin.ts";
-import type { ConfigFormat } from "./reader.ts";
 import type { SourceReader } from "./sources.ts";
 import { parseFlag } from "./values.ts";
 
@@ -195,7 +195,7 @@ export class Loader {
       case "file":
         return this.readFile(value, directive.format, origin, scope);
       case "include":
-        return this.readFile(value, "by-suffix", origin, scope, false);
+        return this.readFile(value, "by-content", origin, scope, false);
       case "inherit":
         this.#inheritScopes.set(entry, { ...scope, block: undefined });
         return;
@@ -312,7 +312,7 @@ export class Loader {
    */
   async readFile(
     address: string,
-    format: ConfigFormat | "by-suffix",
+    format: DocumentRequest["format"],
     origin: ConfigOrigin,
     scope: Scope,
     canBeOwn = true,
@@ -339,7 +339,7 @@ export class Loader {
   /** Reads what an `inherit` pair names, to the end of the list. `value` is substituted. */
   async inherit(entry: ConfigEntry, value: string): Promise<void> {
     const scope = this.#inheritScopes.get(entry) ?? newScope();
-    await this.readFile(value, "by-suffix", entry.origin, scope, false);
+    await this.readFile(value, "by-content", entry.origin, scope, false);
   }
 }
 

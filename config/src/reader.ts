@@ -46,6 +46,18 @@ export function formatOfName(name: string): ConfigFormat | undefined {
 }
 
 /**
+ * Format by the look of the text, for suffixes without one (`emperor-extra-extension`): the first
+ * line that is no comment decides. uWSGI needs a plugin for each such suffix.
+ */
+export function formatOfContent(text: string): ConfigFormat {
+  const line = text.split("\n").find((each) => !/^\s*(?:[#;]|$)/.test(each));
+  const first = line?.trimStart() ?? "";
+  if (first.startsWith("<")) return "xml";
+  if (first.startsWith("{") || first.startsWith("/*") || first.startsWith("//")) return "json";
+  return /^(?:---|[^\s=[\]]+:(?:\s|$))/.test(first) ? "yaml" : "ini";
+}
+
+/**
  * Reads a text. The parsers of xml and yaml are imported at their first use: an Emperor with an ini
  * file never pays for them.
  */
