@@ -10,7 +10,7 @@ import { EmperorError, EXIT } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Remark } from "../options/read-settings.ts";
 import type { Settings } from "../options/settings.ts";
-import { createEmperorHooks, createHands, HookError } from "../spawn/create-hands.ts";
+import { createEmperorHooks, createHands } from "../spawn/create-hands.ts";
 import type { EmperorHooks } from "../spawn/emperor-hooks.ts";
 import { tyrantRefusal } from "../spawn/tyrant.ts";
 import { parseStatsAddress } from "../stats/address.ts";
@@ -48,7 +48,7 @@ export async function govern(request: GovernRequest): Promise<number> {
   for (const { level, message } of request.remarks) logger.write({ level, message });
   const notifier = systemdNotifier(logger);
   notifier.initializing();
-  const hooks = emperorHooks(request.settings, logger);
+  const hooks = createEmperorHooks(request.settings, linux, logger);
   const pidfiles = new Pidfiles(linuxSystem);
   // Also on the way out of a failure; both are harmless when there is nothing to do.
   process.on("exit", () => {
@@ -96,15 +96,6 @@ function systemdNotifier(logger: Logger): SystemdNotifier {
     system: linuxSystem,
     logger,
   });
-}
-
-function emperorHooks(settings: Settings, logger: Logger): EmperorHooks {
-  try {
-    return createEmperorHooks(settings, linux, logger);
-  } catch (error) {
-    if (!(error instanceof HookError)) throw error;
-    throw new EmperorError("bad-hook", error.message, { cause: error });
-  }
 }
 
 /** All of them, or what is wrong with each that cannot be made. */

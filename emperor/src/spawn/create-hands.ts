@@ -3,6 +3,7 @@
  * all of them.
  */
 import type { HandsListener } from "../court/hands.ts";
+import { EmperorError } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
 import { ProcessGroupTree, type ProcessTree } from "./cgroup.ts";
@@ -15,20 +16,9 @@ import type { Machine } from "./machine.ts";
 import { Planner } from "./plan.ts";
 import { usableSafeFds } from "./safe-fds.ts";
 
-/** A hook of the settings cannot be performed. `problems`: one full sentence each, with its option. */
-export class HookError extends Error {
-  readonly code = "EMPEROR_HOOK";
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(`the Emperor does not start: ${problems.join("; ")}`);
-    this.name = "HookError";
-    this.problems = problems;
-  }
-}
-
 /**
- * The hooks that run in the Emperor itself, and the reading of all others. Throws `HookError`.
+ * The hooks that run in the Emperor itself, and the reading of all others. Throws
+ * `EmperorError` `bad-hook` that names every hook that cannot be performed, with option and place.
  * Needed before there are hands: `ownPhase("asap")` and its kin belong to the Emperor's own start.
  */
 export function createEmperorHooks(
@@ -37,7 +27,10 @@ export function createEmperorHooks(
   logger: Logger,
 ): EmperorHooks {
   const reading = readHooks(settings, process.env["PATH"]);
-  if (!reading.ok) throw new HookError(reading.problems);
+  if (!reading.ok) {
+    const problems = reading.problems.join("; ");
+    throw new EmperorError("bad-hook", `${problems}; nothing is started`);
+  }
   const helpers = new HelperChildren(machine, settings.hookTimeoutMs);
   const world: HookWorld = {
     run: (command) => runCommand(command, settings.hookTimeoutMs),
