@@ -171,6 +171,25 @@ describe("entries that are no vassals", () => {
   });
 });
 
+describe("a config that must be read", () => {
+  test("and is another one at each reading is given up with a reason, until it changes", async () => {
+    // The fake directory is not on the real file system, where the bytes are read.
+    world.files.put(`${D}/a.ini`);
+    await world.start("dir", D, { readConfig: true });
+    world.clock.advance(100);
+    const refusal =
+      'warning "a.ini" cannot be used, no vassal: it is another file each time it is read';
+    expect(world.sink.take()).toEqual(["available", "snapshot ", refusal]);
+    world.clock.advance(30_000);
+    expect(world.sink.take()).toEqual([]);
+    expect(world.clock.pendingMs).toHaveLength(1);
+    world.files.chmod(`${D}/a.ini`);
+    say("change", "a.ini");
+    world.clock.advance(1000);
+    expect(world.sink.take()).toEqual([refusal]);
+  });
+});
+
 describe("owner of a link", () => {
   test("is the link's own where that is wanted", async () => {
     world.files.put(`${D}/a.ini`, { isLink: true, uid: 0, linkUid: 1000 });

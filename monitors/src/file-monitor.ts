@@ -3,8 +3,8 @@
  * becomes of it), hints (when to look) and the sink (whom to tell). It alone has timers: one for the
  * slow scan and, only while something waits to settle, one for that.
  */
+import { Digester } from "./digester.ts";
 import type { FileEyes } from "./eyes.ts";
-import { sameState } from "./file-facts.ts";
 import type { FileFacts } from "./file-facts.ts";
 import { FileLedger } from "./file-ledger.ts";
 import type { LookOutcome } from "./file-ledger.ts";
@@ -32,12 +32,6 @@ const LOOK_GAP_MS = 2;
 /** With more hinted names than this a scan of everything is cheaper. */
 const MAX_SINGLE_LOOKS = 256;
 
-/** Files digested per turn of the event loop, so that a boot is not held up. */
-const DIGESTS_PER_TURN = 16;
-
-/** Larger configs settle by being quiet, whatever their bytes. */
-const MAX_DIGEST_BYTES = 1_048_576;
-
 /** A file that is another one at each reading, this many times in a row, is given up. */
 const MAX_MOVED_ON = 5;
 
@@ -54,6 +48,7 @@ export class FileMonitor implements ImperialMonitor {
   readonly #ledger: FileLedger;
   readonly #oddities = new Oddities();
   readonly #movedOn = new Map<string, number>();
+  readonly #digester: Digester;
   readonly #watch: WatchKeeper;
   #sink: MonitorSink | undefined;
   #readAttributes: ReadAttributes | undefined;
@@ -67,8 +62,6 @@ export class FileMonitor implements ImperialMonitor {
   #dueTimer: { cancel(): void } | undefined;
   #dueAtMs = Infinity;
   #frequencyTimer: { cancel(): void } | undefined;
-  #undigested: FileFacts[] = [];
-  #isDigesting = false;
   #sparedScans = 0;
   #hintsHeard = 0;
 
@@ -77,6 +70,7 @@ export class FileMonitor implements ImperialMonitor {
     this.#options = options;
     this.#tools = tools;
     this.#ledger = new FileLedger({ quietMs: options.quietMs });
+    this.#digester = new Digester(finder, this.#ledger, tools, options.nofollow);
     this.#watch = new WatchKeeper(finder, tools.openHints, options, {
       hint: (directory, kind, name) => this.#hear(directory, kind, name),
       surveyWanted: () => this.rescan(),
@@ -113,6 +107,7 @@ export class FileMonitor implements ImperialMonitor {
     this.#sink = undefined;
     this.#dueTimer?.cancel();
     this.#frequencyTimer?.cancel();
+    this.#digester.close();
     await this.#watch.close();
   }
 
@@ -184,7 +179,7 @@ export class FileMonitor implements ImperialMonitor {
     const outcome = this.#ledger.observe(
       { files, scope, unjudged, hints },
       now,
-      this.#hasTakenBytes,
+      this.#digester.hasTakenBytes,
     );
     if (outcome.ready.length + outcome.removed.length > 0 || isMissing) this.#finder.forgetSurvey();
     this.#report(outcome);
@@ -207,7 +202,9 @@ export class FileMonitor implements ImperialMonitor {
       for (const { name, what } of oddities) this.#tell(name, this.#oddities.skipped(name, what));
       this.#oddities.keepOnly((name) => odd.has(name) || files.has(name));
       this.#admit(files);
-      this.#report(this.#ledger.observe({ files, unjudged, hints }, now, this.#hasTakenBytes));
+      this.#report(
+        this.#ledger.observe({ files, unjudged, hints }, now, this.#digester.hasTakenBytes),
+      );
     }
     this.#watch.update();
     return "done";
@@ -277,8 +274,7 @@ export class FileMonitor implements ImperialMonitor {
     this.#oddities.clear(name);
     if (outcome.warning !== undefined) this.#tell(name, this.#oddities.say(name, outcome.warning));
     this.#ledger.take(facts);
-    this.#undigested.push(facts);
-    this.#digestSoon();
+    this.#digester.add(facts);
     return outcome.spec;
   }
 
@@ -309,41 +305,6 @@ export class FileMonitor implements ImperialMonitor {
 
   #tell(name: string, message: string | undefined): void {
     if (message !== undefined) this.#sink?.notice("warning", message, name);
-  }
-
-  /** A mere touch: same bytes as those in force. */
-  readonly #hasTakenBytes = (facts: FileFacts): boolean => {
-    if (!this.#isDigestible(facts)) return false;
-    const digest = this.#tools.eyes.digest(this.#finder.pathOf(facts.name));
-    return digest !== undefined && digest === this.#ledger.digestOf(facts.name);
-  };
-
-  #isDigestible(facts: FileFacts): boolean {
-    return facts.size <= MAX_DIGEST_BYTES && !(facts.isLink && this.#options.nofollow);
-  }
-
-  #digestSoon(): void {
-    if (this.#isDigesting) return;
-    this.#isDigesting = true;
-    this.#tools.soon(() => this.#digestSome());
-  }
-
-  #digestSome(): void {
-    this.#isDigesting = false;
-    if (this.#state === "closed") return;
-    const batch = this.#undigested
-      .splice(-DIGESTS_PER_TURN)
-      .filter((facts) => this.#isDigestible(facts));
-    const digests = batch.map(({ name }) => this.#tools.eyes.digest(this.#finder.pathOf(name)));
-    // Only what is still as it was taken: else these are the bytes of a version not yet judged.
-    const sights = this.#finder.look(batch.map(({ name }) => name));
-    for (const [index, facts] of batch.entries()) {
-      const sight = sights[index];
-      const digest = digests[index];
-      if (digest === undefined || sight?.kind !== "file") continue;
-      if (sameFileState(facts, sight.facts)) this.#ledger.noteDigest(facts, digest);
-    }
-    if (this.#undigested.length > 0) this.#digestSoon();
   }
 
   #now(): Instant {
@@ -393,9 +354,4 @@ export class FileMonitor implements ImperialMonitor {
       isCovered && this.#sparedScans < MAX_SPARED_SCANS ? this.#sparedScans + 1 : 0;
     return this.#sparedScans > 0;
   }
-}
-
-/** The owner may have been replaced by the link's. */
-function sameFileState(taken: FileFacts, seen: FileFacts): boolean {
-  return sameState(taken, { ...seen, uid: taken.uid, gid: taken.gid });
 }
