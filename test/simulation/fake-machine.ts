@@ -31,9 +31,12 @@ export interface FakeProcess {
   channelOpen: boolean;
   /** Bytes that the vassal has not read yet make the channel full. */
   channelFull: boolean;
-  /** Told by the life of the simulated program. */
-  readonly heard: EmperorMessageName[];
-  readonly signals: string[];
+  /** When the Emperor first wanted it to stop and tried to say so. */
+  askedToStopAt: number | undefined;
+  /** When a message could not be written although the process lived. */
+  sendFailedAt: number | undefined;
+  /** When SIGKILL was first sent to all of it. */
+  killedAt: number | undefined;
   released: boolean;
 }
 
@@ -110,6 +113,11 @@ export class FakeMachine implements Hands {
 
   spawn(handle: ProcessHandle, spec: VassalSpec): void {
     if (this.processes.has(handle)) throw new Violation(`handle ${handle} is used twice`);
+    for (const other of this.processes.values()) {
+      if (other.spec.name === spec.name && other.spec.monitor === spec.monitor) {
+        throw new Violation(`${spec.name}: a second process is started while there is one`);
+      }
+    }
     const process: FakeProcess = {
       handle,
       spec,
@@ -118,8 +126,9 @@ export class FakeMachine implements Hands {
       orderedAt: this.#now,
       channelOpen: true,
       channelFull: false,
-      heard: [],
-      signals: [],
+      askedToStopAt: undefined,
+      sendFailedAt: undefined,
+      killedAt: undefined,
       released: false,
     };
     this.processes.set(handle, process);
@@ -130,8 +139,11 @@ export class FakeMachine implements Hands {
     const process = this.#held(handle, `send ${message}`);
     if (process.state === "spawning")
       throw new Violation(`${process.spec.name}: ${message} before there is a process`);
-    if (process.state !== "alive" || !process.channelOpen || process.channelFull) return false;
-    process.heard.push(message);
+    if (message !== "reload") process.askedToStopAt ??= this.#now;
+    if (process.state !== "alive" || !process.channelOpen || process.channelFull) {
+      process.sendFailedAt ??= this.#now;
+      return false;
+    }
     this.#program.heard(process, message);
     return true;
   }
@@ -144,7 +156,7 @@ export class FakeMachine implements Hands {
     const process = this.#held(handle, signal);
     if (process.state === "spawning")
       throw new Violation(`${process.spec.name}: ${signal} before there is a process`);
-    process.signals.push(`${signal} ${scope}`);
+    if (signal === "SIGKILL" && scope === "tree") process.killedAt ??= this.#now;
     // Dead and not reaped yet: the signal reaches nobody.
     if (process.state !== "alive") return;
     this.#program.signalled(process, signal, scope);
