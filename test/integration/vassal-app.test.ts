@@ -178,6 +178,14 @@ it("reads a pushed config, the last of several packets", async () => {
   );
   await vassal.accepting(2);
   expect((await get(folder.url)).body).toContain("second");
+  vassal.send(1);
+  await vassal.untilBytes(
+    "the config to be wanted again",
+    (bytes) => bytes.filter((byte) => byte === 2).length === 2,
+  );
+  vassal.configPipe.write(packet("[uwsgi]\nnode-app = nowhere.mjs\n"));
+  await vassal.untilLog(/nowhere\.mjs[^]*reload refused/);
+  expect((await get(folder.url)).body).toContain("second");
 });
 
 it("works without an Emperor, and stops on SIGTERM after the running request", async () => {

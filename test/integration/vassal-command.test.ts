@@ -48,7 +48,10 @@ it("restarts the command for a reload, with the new config, while connections wa
   await vassal.accepting(2);
   folder.ini(`command =\nenv = VERSION=3`);
   vassal.send(1);
-  await vassal.untilLog(/reload refused/);
+  await vassal.untilLog(/names no program[^]*reload refused/);
+  folder.ini(`command = no-such-program-anywhere`);
+  vassal.send(1);
+  await vassal.untilLog(/no such program in PATH[^]*reload refused/);
   expect((await get(folder.url)).body).toContain(`${second} `);
 });
 

@@ -23,13 +23,11 @@ async function main(): Promise<void> {
   }
   const emperor = connectEmperor({ defaultActions: false });
   const early = listenEarly(emperor);
-  const readSettings = async (): Promise<RuntimeSettings | undefined> =>
-    settingsOrUndefined(launch, emperor);
-  const settings = await readSettings();
+  const settings = await settingsOrUndefined(launch, emperor, launch.pushedConfig);
   if (settings === undefined) return endAfterOutput(1);
   if (launch.trial) {
     const { runTrial } = await import("./trial.ts");
-    return runTrial(settings);
+    return runTrial({ launch, settings });
   }
   if (settings.heartbeatMs !== undefined && !settings.master)
     emperor.heartbeat(settings.heartbeatMs / 1000);
@@ -39,7 +37,13 @@ async function main(): Promise<void> {
   const adopted = adoptSockets(launch.inherited);
   const sockets = await bindSockets(settings, adopted);
   closeSockets(adopted.filter((socket) => !sockets.includes(socket)));
-  const vassal: Vassal = { launch, settings, sockets, emperor, readSettings };
+  const vassal: Vassal = {
+    launch,
+    settings,
+    sockets,
+    emperor,
+    readSettings: async () => settingsOrUndefined(launch, emperor, undefined),
+  };
   const run = await runner(settings);
   early.end();
   const running = run(vassal);
@@ -75,8 +79,9 @@ function listenEarly(emperor: EmperorConnection): { reloadAsked(): boolean; end(
 async function settingsOrUndefined(
   launch: Launch,
   emperor: EmperorConnection,
+  pushed: Buffer | undefined,
 ): Promise<RuntimeSettings | undefined> {
-  const configuration = await readConfiguration(launch, emperor);
+  const configuration = await readConfiguration(launch, emperor, pushed);
   switch (configuration.kind) {
     case "settings":
       return configuration.settings;

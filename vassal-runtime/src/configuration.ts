@@ -19,10 +19,11 @@ export type Configuration =
   | { readonly kind: "help" | "version" }
   | { readonly kind: "invalid"; readonly errors: readonly (RuntimeError | ConfigError)[] };
 
-/** Reads everything anew, as it is at this moment. */
+/** Reads everything anew, as it is at this moment. `pushed` is a config that was read already. */
 export async function readConfiguration(
   launch: Launch,
   emperor: EmperorConnection,
+  pushed: Buffer | undefined,
 ): Promise<Configuration> {
   const result = await loadConfiguration({
     argv: launch.argv,
@@ -30,7 +31,7 @@ export async function readConfiguration(
     options: vassalOptions(),
     schemes: {
       emperor: async (name) => {
-        const bytes = await emperor.readConfig();
+        const bytes = pushed ?? (await emperor.readConfig());
         if (bytes !== undefined) return bytes;
         const why = emperor.hasConfigPipe
           ? "the Emperor sent none within 5 s"

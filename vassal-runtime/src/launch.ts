@@ -11,6 +11,8 @@ export const LAUNCH_VARIABLES = {
   sockets: "VASSAL_SOCKETS",
   /** JSON of a worker's orders. */
   worker: "VASSAL_WORKER",
+  /** Base64 of a pushed configuration that an earlier life of this process, or its parent, has read. */
+  config: "VASSAL_CONFIG",
   /** This process only tries whether config and app can be loaded. */
   trial: "VASSAL_TRIAL",
 } as const;
@@ -31,6 +33,8 @@ export interface Launch {
   readonly reloads: number;
   readonly isReload: boolean;
   readonly inherited: readonly InheritedSocket[];
+  /** Taken from the config pipe already; counts for the first reading of the configuration. */
+  readonly pushedConfig: Buffer | undefined;
   readonly trial: boolean;
   /** Orders of a master; this process is a worker. */
   readonly worker: string | undefined;
@@ -45,6 +49,7 @@ export function readLaunch(): Launch {
   const own = { ...LAUNCH_VARIABLES };
   const sockets = takeVariable(own.sockets);
   const worker = takeVariable(own.worker);
+  const config = takeVariable(own.config);
   const trial = takeVariable(own.trial) !== undefined;
   const reloads = process.env[ENVIRONMENT.reloads];
   const argv = process.argv.slice(2);
@@ -56,6 +61,7 @@ export function readLaunch(): Launch {
     reloads: Number(reloads ?? 0) || 0,
     isReload: reloads !== undefined,
     inherited: sockets === undefined ? [] : (JSON.parse(sockets) as InheritedSocket[]),
+    pushedConfig: config === undefined ? undefined : Buffer.from(config, "base64"),
     trial,
     worker,
     label: labelOf(argv),

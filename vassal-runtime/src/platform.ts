@@ -2,6 +2,7 @@
  * What the runtime needs of the native addon, in its own words: the one file that imports
  * `@emperor/linux`, except for starting commands. Holds no policy.
  */
+import { constants } from "node:os";
 import * as linux from "@emperor/linux";
 import type { SocketAddress } from "@emperor/linux";
 
@@ -65,6 +66,14 @@ export function duplicate(fd: number): number {
 /** Makes a listening socket block in accept(), as programs expect that get it handed over. */
 export function makeBlocking(fd: number): void {
   linux.setNonBlocking(fd, false);
+}
+
+/** Ends this process with its parent, however that one ends. */
+export function dieWithParent(): void {
+  const parent = process.ppid;
+  linux.setParentDeathSignal(constants.signals.SIGKILL);
+  // It may have ended before the kernel was told.
+  if (process.ppid !== parent) process.exit(1);
 }
 
 export interface ExecuteOptions {

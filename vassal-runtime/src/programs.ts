@@ -1,11 +1,34 @@
-/** Finds a program as a shell would, so that a wrong name is told before anything is started. */
+/** Finds a program as a shell would, so that a wrong name is told before anything is started. Runs nothing. */
 import { accessSync, constants, statSync } from "node:fs";
 import { resolve } from "node:path";
-import { reasonOf } from "./errors.ts";
+import { applyEnvironment } from "./credentials.ts";
+import { RuntimeError, reasonOf } from "./errors.ts";
+import type { Launch } from "./launch.ts";
+import type { AppSetting, RuntimeSettings } from "./settings.ts";
 
 export type FoundProgram =
   | { readonly ok: true; readonly path: string }
   | { readonly ok: false; readonly reason: string };
+
+/** The program of a `command`, in its own directory and PATH; throws a `RuntimeError` if it cannot be executed. */
+export function commandProgram(
+  app: AppSetting & { readonly kind: "command" },
+  settings: RuntimeSettings,
+  launch: Launch,
+): {
+  readonly path: string;
+  readonly directory: string;
+  readonly environment: Record<string, string>;
+} {
+  const directory = settings.chdir ?? launch.cwd;
+  const environment = applyEnvironment(launch.environment, settings.environment);
+  const program = findProgram(app.argv[0] ?? "", environment["PATH"], directory);
+  if (program.ok) return { path: program.path, directory, environment };
+  throw new RuntimeError(
+    "VASSAL_COMMAND",
+    `${app.origin}: command ${JSON.stringify(app.argv[0])} cannot be executed: ${program.reason}`,
+  );
+}
 
 const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
 

@@ -11,7 +11,11 @@ import { execute } from "./platform.ts";
 import type { BoundSocket } from "./sockets.ts";
 
 /** Does not return. If it cannot be done the process exits with 1, and the Emperor starts it again. */
-export function reexecute(launch: Launch, sockets: readonly BoundSocket[]): never {
+export function reexecute(
+  launch: Launch,
+  sockets: readonly BoundSocket[],
+  pushed: Buffer | undefined,
+): never {
   const channels = [ENVIRONMENT.emperorFd, ENVIRONMENT.emperorFdConfig]
     .map((name) => launch.environment[name])
     .filter((text) => text !== undefined && /^\d+$/.test(text))
@@ -20,6 +24,7 @@ export function reexecute(launch: Launch, sockets: readonly BoundSocket[]): neve
     ...launch.environment,
     [ENVIRONMENT.reloads]: String(launch.reloads + 1),
     [LAUNCH_VARIABLES.sockets]: JSON.stringify(sockets),
+    ...(pushed === undefined ? {} : { [LAUNCH_VARIABLES.config]: pushed.toString("base64") }),
   };
   try {
     process.chdir(launch.cwd);

@@ -11,8 +11,8 @@ import { RuntimeError, reasonOf } from "./errors.ts";
 import { log } from "./log.ts";
 import { THE_EMPEROR, followOrders } from "./orders.ts";
 import { duplicate } from "./platform.ts";
-import { isPushed } from "./vassal.ts";
-import type { Vassal } from "./vassal.ts";
+import { renewConfig } from "./vassal.ts";
+import type { RenewedConfig, Vassal } from "./vassal.ts";
 
 /** Runs the vassal; the process exits or becomes its next generation. */
 export async function runSingle(vassal: Vassal): Promise<void> {
@@ -77,32 +77,32 @@ class Single {
   }
 
   async #renew(): Promise<void> {
-    const { emperor, launch, settings, sockets } = this.#vassal;
-    if (isPushed(launch)) {
-      emperor.wantConfig();
-    } else if (!(await this.#tryUntilSettled())) {
+    const { launch, settings, sockets } = this.#vassal;
+    const config = await this.#tryUntilSettled();
+    if (!config.ok) {
+      if (this.#state !== "reloading") return;
+      log(`reload refused, process ${process.pid} goes on as it is: ${config.reason}`);
+      this.#state = "serving";
       return;
     }
     await this.#drain(settings.reloadMercyMs);
     if (this.#state !== "reloading") return; // a stop came while the requests ended
     const { reexecute } = await import("./reexecute.ts");
-    reexecute(launch, sockets);
+    reexecute(launch, sockets, config.pushed);
   }
 
-  /** True when the newest files load; false: the old version goes on, or the process stops. */
-  async #tryUntilSettled(): Promise<boolean> {
+  /** The newest configuration, once it and its app are known to load. */
+  async #tryUntilSettled(): Promise<RenewedConfig> {
     const { tryNewGeneration } = await import("./trial.ts");
-    let failure: string | undefined;
+    let result: RenewedConfig = { ok: false, reason: "it was stopped" };
     // An order that comes during a trial is about files that the trial may have read before they changed.
     while (this.#reloadAsked && this.#state === "reloading") {
       this.#reloadAsked = false;
-      failure = await tryNewGeneration(this.#vassal.launch);
+      result = await renewConfig(this.#vassal);
+      const failure = result.ok ? await tryNewGeneration(this.#vassal, result.pushed) : undefined;
+      if (failure !== undefined) result = { ok: false, reason: failure };
     }
-    if (this.#state !== "reloading") return false;
-    if (failure === undefined) return true;
-    log(`reload refused, process ${process.pid} goes on as it is: ${failure}`);
-    this.#state = "serving";
-    return false;
+    return this.#state === "reloading" ? result : { ok: false, reason: "it was stopped" };
   }
 
   #stop(graceful: boolean): void {

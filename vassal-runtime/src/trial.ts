@@ -5,20 +5,27 @@
 import { spawn } from "node:child_process";
 import { ENVIRONMENT } from "@emperor/protocol";
 import { changeOwnEnvironment, enterDirectory } from "./credentials.ts";
+import { RUNTIME_ERRORS } from "./errors.ts";
 import { LAUNCH_VARIABLES } from "./launch.ts";
-import type { Launch } from "./launch.ts";
 import { captureListen } from "./listen-capture.ts";
 import { loadNodeApp, resolveApp } from "./node-app.ts";
-import type { RuntimeSettings } from "./settings.ts";
+import { dieWithParent } from "./platform.ts";
+import { commandProgram } from "./programs.ts";
+import type { Vassal } from "./vassal.ts";
 
 /** An app that has neither loaded nor failed by then counts as loadable: it may wait for the network. */
 const TRIAL_MS = 20_000;
 
 /** Undefined when a new generation loads; else what went wrong (the child has written the details). */
-export async function tryNewGeneration(launch: Launch): Promise<string | undefined> {
+export async function tryNewGeneration(
+  vassal: Vassal,
+  pushed: Buffer | undefined,
+): Promise<string | undefined> {
+  const { launch } = vassal;
   const environment: Record<string, string> = {
     ...launch.environment,
     [LAUNCH_VARIABLES.trial]: "1",
+    ...(pushed === undefined ? {} : { [LAUNCH_VARIABLES.config]: pushed.toString("base64") }),
   };
   delete environment[ENVIRONMENT.emperorFd];
   delete environment[ENVIRONMENT.emperorFdConfig];
@@ -32,6 +39,7 @@ export async function tryNewGeneration(launch: Launch): Promise<string | undefin
       resolve(undefined);
       child.kill("SIGKILL");
     }, TRIAL_MS);
+    timer.unref();
     child.once("error", (error) => {
       clearTimeout(timer);
       resolve(`the trial could not be started: ${error.message}`);
@@ -48,11 +56,18 @@ export async function tryNewGeneration(launch: Launch): Promise<string | undefin
 }
 
 /** The child's part. Rejects, or exits with 0 as soon as the app is known to load. */
-export async function runTrial(settings: RuntimeSettings): Promise<void> {
+export async function runTrial({
+  launch,
+  settings,
+}: Pick<Vassal, "launch" | "settings">): Promise<void> {
+  dieWithParent();
   changeOwnEnvironment(settings.environment);
   enterDirectory(settings.chdir);
   const { app } = settings;
-  if (app.kind !== "node") process.exit(0);
+  if (app.kind === "command") {
+    commandProgram(app, settings, launch);
+    process.exit(0);
+  }
   captureListen({
     sockets: [],
     backlog: settings.backlog,
@@ -62,8 +77,7 @@ export async function runTrial(settings: RuntimeSettings): Promise<void> {
     trial: true,
   });
   const exported = await loadNodeApp(resolveApp(app.file, app.origin), app.origin);
-  // A script that has not called listen() yet goes on; with nothing left to do the exit code is 0, too,
-  // unless it is one that never listens.
   if (exported.kind !== "nothing") process.exit(0);
-  process.once("beforeExit", () => process.exit(1));
+  // A script may call listen() later. With nothing left to do it never will.
+  process.once("beforeExit", () => process.exit(RUNTIME_ERRORS.VASSAL_NO_APP));
 }

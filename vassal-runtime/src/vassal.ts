@@ -16,7 +16,22 @@ export interface Vassal {
   readonly readSettings: () => Promise<RuntimeSettings | undefined>;
 }
 
-/** The configuration is pushed by the Emperor: each packet can be read only once. */
-export function isPushed(launch: Launch): boolean {
-  return launch.argv.some((argument) => argument.includes("emperor://"));
+/** What a reload starts from. */
+export type RenewedConfig =
+  /** `pushed` is undefined for a configuration in files, which are read anew anyway. */
+  | { readonly ok: true; readonly pushed: Buffer | undefined }
+  | { readonly ok: false; readonly reason: string };
+
+/**
+ * Asks the Emperor for a pushed configuration once more. It is read here, not by the next life of this
+ * process: bytes that Node has taken from the pipe would be lost by the exec.
+ */
+export async function renewConfig({ launch, emperor }: Vassal): Promise<RenewedConfig> {
+  if (!launch.argv.some((argument) => argument.includes("emperor://")))
+    return { ok: true, pushed: undefined };
+  emperor.wantConfig();
+  const pushed = await emperor.readConfig();
+  return pushed === undefined
+    ? { ok: false, reason: "the Emperor sent no configuration" }
+    : { ok: true, pushed };
 }

@@ -10,6 +10,7 @@ import { RuntimeError } from "./errors.ts";
 import type { SocketDescriptor } from "./listen-capture.ts";
 import { labelLog, log } from "./log.ts";
 import { followOrders } from "./orders.ts";
+import { dieWithParent } from "./platform.ts";
 
 /** What a master tells its worker, as JSON in its environment. */
 export interface WorkerOrders {
@@ -26,6 +27,7 @@ export interface WorkerOrders {
 /** Serves until told to stop. Never returns normally: the process exits. */
 export async function runWorker(orders: WorkerOrders): Promise<void> {
   labelLog(orders.label);
+  dieWithParent();
   const master = connectEmperor({ defaultActions: false });
   const fail = (error: unknown): void => {
     log(error instanceof RuntimeError ? error.message : `unexpected: ${String(error)}`);
