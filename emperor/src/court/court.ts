@@ -167,10 +167,17 @@ export class Court implements HandsListener {
     this.#drain();
   }
 
+  /**
+   * A dying process closes its channel a moment before its exit can be seen. Only one that is still
+   * there after that moment closed it while it lives.
+   */
   onChannelClosed(handle: ProcessHandle): void {
-    const record = this.#byHandle.get(handle);
-    if (record !== undefined)
+    if (!this.#byHandle.has(handle)) return;
+    this.schedule(this.#hands.now() + DYING_MS, () => {
+      const record = this.#byHandle.get(handle);
+      if (record === undefined) return;
       this.post(record, { type: "channel-closed", generation: record.handleGeneration });
+    });
   }
 
   onExited(handle: ProcessHandle, status: ReapedProcess): void {
