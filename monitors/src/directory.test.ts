@@ -142,7 +142,7 @@ describe("a new file", () => {
     await started();
     world.files.renameInto(`${D}/a.ini`, "", 1);
     say("rename", "a.ini");
-    world.clock.advance(39);
+    world.clock.advance(199);
     expect(world.sink.take()).toEqual([]);
     world.clock.advance(2);
     expect(world.sink.take()).toEqual(["upsert a.ini"]);

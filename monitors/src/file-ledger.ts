@@ -136,7 +136,7 @@ export class FileLedger {
     if (refused !== undefined && sameState(refused, facts)) return false;
     const candidate = consider(this.#waiting.get(name), facts, hint, now);
     const taken = this.#wanted.get(name);
-    const verdict = judge(candidate, taken, now, this.#rules);
+    const verdict = judge(candidate, now, this.#rules);
     const isTouch =
       !verdict.take &&
       candidate.looks === 1 &&

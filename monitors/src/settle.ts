@@ -50,8 +50,8 @@ const ONE_WRITE_BYTES = 65_536;
 /** Wait between the two looks at a file whose metadata cannot tell a rename from a write, ms. */
 const RENAME_CONFIRM_MS = 2;
 
-/** A config that ran and is suddenly empty is almost surely about to be written. */
-const EMPTIED_FACTOR = 5;
+/** An empty config is almost surely about to be written: its writer may be held up on a busy machine. */
+const EMPTY_FACTOR = 5;
 
 /** Takes one more look at a file into account. `hint`: the last one for its name since the look before. */
 export function consider(
@@ -101,7 +101,7 @@ export function consider(
 }
 
 /**
- * May the candidate be taken now? `taken` is the version in force, if there is one.
+ * May the candidate be taken now?
  *
  * 1. Seen for the first time and untouched for `quietMs` by the wall clock: at once (configs that
  *    were there before). A time in the future proves nothing.
@@ -112,17 +112,12 @@ export function consider(
  *    one tick of the file system's clock (4 ms is usual) they are equal even when renamed; then the
  *    second look comes 2 ms later and only for files that one write call can have filled.
  * 3. Else when its state has been the same, without a `change`, for `quietMs` of monotonic time.
- *    An empty file is never "renamed into place"; one that emptied a running config waits longer.
+ *    An empty file is never "renamed into place" and must be quiet five times as long. Then it is
+ *    taken, as uWSGI does.
  */
-export function judge(
-  candidate: Candidate,
-  taken: FileFacts | undefined,
-  now: Instant,
-  rules: SettleRules,
-): Verdict {
+export function judge(candidate: Candidate, now: Instant, rules: SettleRules): Verdict {
   const { facts } = candidate;
-  const emptied = facts.size === 0 && taken !== undefined && taken.size > 0;
-  const quietMs = emptied ? rules.quietMs * EMPTIED_FACTOR : rules.quietMs;
+  const quietMs = facts.size === 0 ? rules.quietMs * EMPTY_FACTOR : rules.quietMs;
   if (candidate.isFirstSight && isOlderThan(facts, now.wallMs, quietMs)) return { take: true };
   const quietAtMs = candidate.quietSinceMs + quietMs;
   if (now.monotonicMs >= quietAtMs) return { take: true };
