@@ -35,6 +35,8 @@ interface Book {
 
 /** More starts of one vassal within a second than any rule allows. */
 const HOT_LOOP = 40;
+/** A closed channel may be the first sign of an exit: so long the Emperor may wait for the second. */
+const DYING_MS = 100;
 /** Clocks and rounding. */
 const SLACK_MS = 1;
 
@@ -260,10 +262,9 @@ export class Judge {
     const book = this.#bookOf(ledger.process);
     const now = this.#machine.now();
     if (ledger.spawnFailure === "system" || ledger.spawnFailure === "exile") return;
-    if (this.#isDeliberate(ledger, book)) return;
     const livedMs = now - (ledger.spawnedAt ?? now);
     if (ledger.loyal || livedMs >= this.#rules.policy.healthyAfterMs) book.deaths = 0;
-    else if (ledger.exitCode !== 26) {
+    else if (!this.#isDeliberate(ledger, book) && ledger.exitCode !== 26) {
       book.deaths += 1;
       book.lastDeathAt = now;
     }
@@ -344,7 +345,7 @@ export class Judge {
     const endsAt = Math.min(
       overthrown,
       process.askedToStopAt ?? Infinity,
-      ledger.closedAt ?? Infinity,
+      (ledger.closedAt ?? Infinity) + DYING_MS,
       process.sendFailedAt ?? Infinity,
     );
     const { curseToleranceMs, heartbeatGraceMs } = this.#rules.policy;
