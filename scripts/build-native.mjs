@@ -145,7 +145,10 @@ function buildAddon() {
 
 /** The test programs: what each is linked with (all of it free of Node-API) and under which sanitizers. */
 const testPrograms = {
-  "child-test": { sources: ["plan.c", "launch.c", "child.c", "actions.c", "descriptors.c"], sanitizers: "address,undefined" },
+  "child-test": {
+    sources: ["plan.c", "launch.c", "child.c", "actions.c", "descriptors.c"],
+    sanitizers: "address,undefined",
+  },
   "watch-test": { sources: ["watch.c"], sanitizers: "thread" },
 };
 
@@ -156,7 +159,10 @@ function runTests() {
   let failed = 0;
   for (const [name, { sources, sanitizers }] of Object.entries(testPrograms)) {
     const output = join(buildDirectory, name);
-    const inputs = [join(testDirectory, `${name}.c`), ...sources.map((source) => join(nativeDirectory, source))];
+    const inputs = [
+      join(testDirectory, `${name}.c`),
+      ...sources.map((source) => join(nativeDirectory, source)),
+    ];
     compile(
       output,
       [...testFlags(sanitizers), "-I", nativeDirectory, ...inputs],

@@ -53,6 +53,8 @@ static int run_command(struct plan *plan, const char *path, char **argv, char **
   if (pid < 0) return errno;
   // This pid only: as the first process of a pid namespace we may be given others' orphans.
   if (wait_for_end(P_PID, pid, wait_status) != 0) return errno;
+  // The status of a command that never was one says nothing.
+  if (command.error != 0) *wait_status = 0;
   return command.error;
 }
 

@@ -158,23 +158,41 @@ static int compare_ints(const void *left, const void *right) {
   return (a > b) - (a < b);
 }
 
+/* Last of the classic signals; Node ignores none of the real-time ones. */
+enum { LAST_SIGNAL = 31 };
+
+/* Ignored signals would stay ignored in the next program: Node ignores SIGPIPE and SIGXFSZ. */
+static uint32_t stop_ignoring(void) {
+  struct sigaction current, standard = {.sa_handler = SIG_DFL};
+  uint32_t ignored = 0;
+  for (int number = 1; number <= LAST_SIGNAL; number++) {
+    if (sigaction(number, NULL, &current) != 0 || current.sa_handler != SIG_IGN) continue;
+    if (sigaction(number, &standard, NULL) == 0) ignored |= UINT32_C(1) << number;
+  }
+  return ignored;
+}
+
+static void ignore_again(uint32_t ignored) {
+  struct sigaction ignore = {.sa_handler = SIG_IGN};
+  for (int number = 1; number <= LAST_SIGNAL; number++)
+    if (ignored >> number & 1) sigaction(number, &ignore, NULL);
+}
+
 /* Returns only when it failed, with everything as it was but for marks of close-on-exec on descriptors that had to go. */
 static int become(const char *path, char **argv, char **envp, int *kept, size_t count) {
   uint64_t mask = 0;
-  struct sigaction previous, standard = {.sa_handler = SIG_DFL};
   qsort(kept, count, sizeof *kept, compare_ints);
   close_all_except(kept, count, true);
   for (size_t i = 0; i < count; i++) {
     int flags = fcntl(kept[i], F_GETFD);
     if (flags < 0 || fcntl(kept[i], F_SETFD, flags & ~FD_CLOEXEC) != 0) return errno;
   }
-  // Node ignores SIGPIPE; the next program shall find what a shell would give it.
-  sigaction(SIGPIPE, &standard, &previous);
+  uint32_t ignored = stop_ignoring();
   raw_sigmask(0, &mask);
   execve(path, argv, envp);
   int error = errno;
   raw_sigmask(mask, NULL);
-  sigaction(SIGPIPE, &previous, NULL);
+  ignore_again(ignored);
   for (size_t i = 0; i < count; i++)
     if (kept[i] > 2) fcntl(kept[i], F_SETFD, FD_CLOEXEC);
   return error;

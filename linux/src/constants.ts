@@ -40,11 +40,46 @@ export type ResourceName = keyof typeof RLIMIT;
 
 /** Capability names without `CAP_`, in the kernel's order: the index is the number. */
 export const CAPABILITY_NAMES = [
-  "chown", "dac_override", "dac_read_search", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-  "linux_immutable", "net_bind_service", "net_broadcast", "net_admin", "net_raw", "ipc_lock", "ipc_owner",
-  "sys_module", "sys_rawio", "sys_chroot", "sys_ptrace", "sys_pacct", "sys_admin", "sys_boot", "sys_nice",
-  "sys_resource", "sys_time", "sys_tty_config", "mknod", "lease", "audit_write", "audit_control", "setfcap",
-  "mac_override", "mac_admin", "syslog", "wake_alarm", "block_suspend", "audit_read", "perfmon", "bpf",
+  "chown",
+  "dac_override",
+  "dac_read_search",
+  "fowner",
+  "fsetid",
+  "kill",
+  "setgid",
+  "setuid",
+  "setpcap",
+  "linux_immutable",
+  "net_bind_service",
+  "net_broadcast",
+  "net_admin",
+  "net_raw",
+  "ipc_lock",
+  "ipc_owner",
+  "sys_module",
+  "sys_rawio",
+  "sys_chroot",
+  "sys_ptrace",
+  "sys_pacct",
+  "sys_admin",
+  "sys_boot",
+  "sys_nice",
+  "sys_resource",
+  "sys_time",
+  "sys_tty_config",
+  "mknod",
+  "lease",
+  "audit_write",
+  "audit_control",
+  "setfcap",
+  "mac_override",
+  "mac_admin",
+  "syslog",
+  "wake_alarm",
+  "block_suspend",
+  "audit_read",
+  "perfmon",
+  "bpf",
   "checkpoint_restore",
 ] as const;
 export type CapabilityName = (typeof CAPABILITY_NAMES)[number];
@@ -130,7 +165,8 @@ export const SIGNALS: Readonly<Record<string, number>> = constants.signals;
 const signalNames = new Map<number, string>();
 for (const [name, value] of Object.entries(constants.signals)) {
   // SIGIOT, SIGPOLL and SIGUNUSED are second names.
-  if (!signalNames.has(value) && name !== "SIGIOT" && name !== "SIGPOLL") signalNames.set(value, name);
+  if (!signalNames.has(value) && name !== "SIGIOT" && name !== "SIGPOLL")
+    signalNames.set(value, name);
 }
 
 /** `SIGTERM` for 15; `signal 34` for the nameless. */

@@ -10,7 +10,13 @@ export class LinuxError extends Error {
   /** The call or step that failed: `bind`, `waitid`, `address`... */
   readonly step: string;
 
-  constructor(fields: { step: string; errno: number; code?: string; message: string; cause?: unknown }) {
+  constructor(fields: {
+    step: string;
+    errno: number;
+    code?: string;
+    message: string;
+    cause?: unknown;
+  }) {
     super(fields.message, fields.cause === undefined ? undefined : { cause: fields.cause });
     this.code = fields.code ?? errnoName(fields.errno);
     this.errno = fields.errno;
@@ -19,7 +25,16 @@ export class LinuxError extends Error {
 }
 
 /** Called by the addon for each failed call; `detail` is what it was about (a path, an address). */
-export function makeLinuxError(step: string, errno: number, meaning: string, detail: string | undefined): LinuxError {
+export function makeLinuxError(
+  step: string,
+  errno: number,
+  meaning: string,
+  detail: string | undefined,
+): LinuxError {
   const about = detail === undefined ? "" : ` ${JSON.stringify(detail)}`;
-  return new LinuxError({ step, errno, message: `${step}${about} failed: ${meaning} (${errnoName(errno)})` });
+  return new LinuxError({
+    step,
+    errno,
+    message: `${step}${about} failed: ${meaning} (${errnoName(errno)})`,
+  });
 }

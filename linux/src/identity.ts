@@ -43,7 +43,11 @@ export function userGroups(name: string, gid: number): number[] {
 }
 
 /** Changes all ids and the groups of this whole process, every thread of it, for good. */
-export function setCredentials(credentials: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] }): void {
+export function setCredentials(credentials: {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+}): void {
   native.setCredentials(credentials.uid, credentials.gid, Float64Array.from(credentials.groups));
 }
 
@@ -72,13 +76,20 @@ export function getCapabilities(): CapabilitySets {
  * Of the calling thread and whatever it starts; Node's other threads keep theirs, so this protects
  * children, not this process from itself.
  */
-export function setCapabilities(sets: Pick<CapabilitySets, "effective" | "permitted" | "inheritable">): void {
-  native.setCapabilities(Float64Array.from(sets.effective), Float64Array.from(sets.permitted), Float64Array.from(sets.inheritable));
+export function setCapabilities(
+  sets: Pick<CapabilitySets, "effective" | "permitted" | "inheritable">,
+): void {
+  native.setCapabilities(
+    Float64Array.from(sets.effective),
+    Float64Array.from(sets.permitted),
+    Float64Array.from(sets.inheritable),
+  );
 }
 
 /** Leaves only the given capabilities in the calling thread's bounding set. */
 export function limitBoundingSet(kept: readonly number[]): void {
-  for (const capability of getCapabilities().bounding) if (!kept.includes(capability)) native.dropBoundingCapability(capability);
+  for (const capability of getCapabilities().bounding)
+    if (!kept.includes(capability)) native.dropBoundingCapability(capability);
 }
 
 /**

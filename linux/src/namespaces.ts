@@ -1,6 +1,8 @@
 /**
- * Namespaces and mounts of this process; children get theirs by `spawn`. The kernel refuses user and
- * mount namespaces to a process with several threads, as Node always is (EINVAL).
+ * Namespaces and mounts of the calling thread (and the children it starts); `spawn` gives children
+ * namespaces of their own. The kernel refuses a user namespace to a process with several threads, as
+ * Node always is (EINVAL), and joining a mount namespace to a thread that still shares its working
+ * directory with others: `unshare(CLONE_NEW.mount)` first.
  */
 import { native, withoutNul } from "./native.ts";
 

@@ -37,12 +37,19 @@ export interface NativeAddon {
   flock(fd: number, operation: number, nonBlocking: boolean): boolean;
   execve(path: string, argv: string, env: string, keptFds: Float64Array): never;
 
-  lookupUser(name: string | undefined, uid: number): [number, number, string, string, string] | undefined;
+  lookupUser(
+    name: string | undefined,
+    uid: number,
+  ): [number, number, string, string, string] | undefined;
   lookupGroup(name: string | undefined, gid: number): [number, string] | undefined;
   userGroups(name: string, gid: number): Float64Array;
   setCredentials(uid: number, gid: number, groups: Float64Array): void;
   getCapabilities(): [Float64Array, Float64Array, Float64Array, Float64Array, Float64Array];
-  setCapabilities(effective: Float64Array, permitted: Float64Array, inheritable: Float64Array): void;
+  setCapabilities(
+    effective: Float64Array,
+    permitted: Float64Array,
+    inheritable: Float64Array,
+  ): void;
   dropBoundingCapability(capability: number): void;
   keepCapabilities(wanted: boolean): void;
 
@@ -53,7 +60,16 @@ export interface NativeAddon {
   setHostName(name: string): void;
 
   socketpair(type: number, firstNonBlocking: boolean, secondNonBlocking: boolean): Float64Array;
-  listen(family: string, host: string, port: number, backlog: number, mode: number, uid: number, gid: number, reusePort: boolean): number;
+  listen(
+    family: string,
+    host: string,
+    port: number,
+    backlog: number,
+    mode: number,
+    uid: number,
+    gid: number,
+    reusePort: boolean,
+  ): number;
   bindDatagram(family: string, path: string, mode: number): number;
   accept(fd: number): number | undefined;
   connect(family: string, host: string, port: number): Float64Array;
@@ -65,14 +81,23 @@ export interface NativeAddon {
   readChannel(fd: number, maxBytes: number): Uint8Array | undefined;
   writeChannel(fd: number, bytes: Uint8Array): number;
   sendDescriptors(fd: number, bytes: Uint8Array, fds: Float64Array): number;
-  receive(fd: number, maxBytes: number, maxFds: number): [Uint8Array, Float64Array, boolean, number, number, number] | undefined;
+  receive(
+    fd: number,
+    maxBytes: number,
+    maxFds: number,
+  ): [Uint8Array, Float64Array, boolean, number, number, number] | undefined;
   sendDatagram(family: string, path: string, bytes: Uint8Array): void;
   close(fd: number): void;
   redirect(fd: number, to: number): void;
   setNonBlocking(fd: number, nonBlocking: boolean): void;
   openFile(path: string, flags: number, mode: number): number;
 
-  scanDirectory(directory: string, suffixes: string, nofollow: boolean, previousDigest?: string): NativeScan | undefined;
+  scanDirectory(
+    directory: string,
+    suffixes: string,
+    nofollow: boolean,
+    previousDigest?: string,
+  ): NativeScan | undefined;
   statEntries(paths: string, nofollow: boolean, previousDigest?: string): NativeScan | undefined;
   fileDigest(path: string): string;
 }

@@ -94,7 +94,10 @@ class Packer {
 }
 
 /** The two numbers and up to four strings of an action that only C gives a meaning to. */
-function operands(action: SetupAction): { numbers: readonly [number, number]; texts: readonly string[] } {
+function operands(action: SetupAction): {
+  numbers: readonly [number, number];
+  texts: readonly string[];
+} {
   switch (action.kind) {
     case "shell":
       return { numbers: [0, 0], texts: [action.shell, action.line] };
@@ -109,13 +112,19 @@ function operands(action: SetupAction): { numbers: readonly [number, number]; te
     case "chown":
       return { numbers: [action.uid, action.gid], texts: [action.path] };
     case "write":
-      return { numbers: [(action.append ? 1 : 0) | (action.nonBlocking === true ? 2 : 0), 0], texts: [action.path, action.text] };
+      return {
+        numbers: [(action.append ? 1 : 0) | (action.nonBlocking === true ? 2 : 0), 0],
+        texts: [action.path, action.text],
+      };
     case "putenv":
       return { numbers: [0, 0], texts: [action.assignment] };
     case "hostname":
       return { numbers: [0, 0], texts: [action.name] };
     case "mount":
-      return { numbers: [action.flags, 0], texts: [action.fstype, action.source, action.target, action.data] };
+      return {
+        numbers: [action.flags, 0],
+        texts: [action.fstype, action.source, action.target, action.data],
+      };
     case "umount":
       return { numbers: [action.flags, 0], texts: [action.target] };
     case "exit":
@@ -181,5 +190,7 @@ export function packPlan(options: SpawnOptions): PackedPlan | undefined {
   for (const { from, to } of options.fds) packer.number(from, to);
   packer.optionalString(options.cwd);
   packer.optionalString(options.lateCwd);
-  return packer.malformed ? undefined : { numbers: Float64Array.from(packer.numbers), text: packer.text };
+  return packer.malformed
+    ? undefined
+    : { numbers: Float64Array.from(packer.numbers), text: packer.text };
 }

@@ -74,7 +74,10 @@ export function setProcessName(name: string): void {
 }
 
 /** Locks an open file; `false`: somebody else holds it (only with `nonBlocking`). */
-export function flock(fd: number, options: { readonly exclusive: boolean; readonly nonBlocking: boolean }): boolean {
+export function flock(
+  fd: number,
+  options: { readonly exclusive: boolean; readonly nonBlocking: boolean },
+): boolean {
   return native.flock(fd, options.exclusive ? 2 : 1, options.nonBlocking);
 }
 

@@ -5,7 +5,15 @@ import type { ScanEntry, ScanOptions, ScanResult } from "./types.ts";
 
 /** Numbers per entry, in the order in which `add_entry` of `native/scan.c` writes them. */
 const ENTRY_FIELDS = 15;
-const ENTRY_KINDS = ["file", "directory", "fifo", "socket", "device", "dangling", "unreadable"] as const;
+const ENTRY_KINDS = [
+  "file",
+  "directory",
+  "fifo",
+  "socket",
+  "device",
+  "dangling",
+  "unreadable",
+] as const;
 
 const strict = new TextDecoder("utf-8", { fatal: true });
 const lenient = new TextDecoder("utf-8");
@@ -18,7 +26,7 @@ function decodeNames(bytes: Uint8Array): { names: string[]; valid: (index: numbe
   } catch {
     const names: string[] = [];
     const invalid = new Set<number>();
-    for (let start = 0; start < bytes.length; ) {
+    for (let start = 0; start < bytes.length;) {
       const end = bytes.indexOf(0, start);
       const raw = bytes.subarray(start, end);
       try {
@@ -49,7 +57,9 @@ function makeEntry(name: string, fields: Float64Array, at: number): ScanEntry {
     nlink: fields[at + 11] ?? 0,
     isLink: fields[at + 12] === 1,
   };
-  return entry.isLink ? { ...entry, linkUid: fields[at + 13] ?? 0, linkGid: fields[at + 14] ?? 0 } : entry;
+  return entry.isLink
+    ? { ...entry, linkUid: fields[at + 13] ?? 0, linkGid: fields[at + 14] ?? 0 }
+    : entry;
 }
 
 function makeResult(scan: NativeScan | undefined, previousDigest: string | undefined): ScanResult {
@@ -80,14 +90,26 @@ function makeResult(scan: NativeScan | undefined, previousDigest: string | undef
 export function scanDirectory(options: ScanOptions): ScanResult {
   const { directory, suffixes, nofollow, previousDigest } = options;
   return makeResult(
-    native.scanDirectory(withoutNul(directory, "opendir"), packStrings(suffixes, "opendir"), nofollow, previousDigest),
+    native.scanDirectory(
+      withoutNul(directory, "opendir"),
+      packStrings(suffixes, "opendir"),
+      nofollow,
+      previousDigest,
+    ),
     previousDigest,
   );
 }
 
 /** The same for a list of paths (what a glob matched); `name` is the path. Paths that vanished are left out. */
-export function statEntries(paths: readonly string[], nofollow: boolean, previousDigest?: string): ScanResult {
-  return makeResult(native.statEntries(packStrings(paths, "stat"), nofollow, previousDigest), previousDigest);
+export function statEntries(
+  paths: readonly string[],
+  nofollow: boolean,
+  previousDigest?: string,
+): ScanResult {
+  return makeResult(
+    native.statEntries(packStrings(paths, "stat"), nofollow, previousDigest),
+    previousDigest,
+  );
 }
 
 /**

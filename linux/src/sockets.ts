@@ -18,7 +18,11 @@ const PAIR_TYPES = ["stream", "dgram", "seqpacket"] as const;
 /** Two connected unix sockets, both close-on-exec. */
 export function socketpair(options: SocketPairOptions): [number, number] {
   const nonBlocking = options.nonBlocking ?? "first";
-  const [first = -1, second = -1] = native.socketpair(PAIR_TYPES.indexOf(options.type), nonBlocking !== "none", nonBlocking === "both");
+  const [first = -1, second = -1] = native.socketpair(
+    PAIR_TYPES.indexOf(options.type),
+    nonBlocking !== "none",
+    nonBlocking === "both",
+  );
   return [first, second];
 }
 
@@ -134,11 +138,20 @@ export interface ReceivedMessage {
 }
 
 /** One message with its descriptors; `undefined` when nothing waits. No bytes on a stream: the end. */
-export function receiveDescriptors(fd: number, maxBytes: number, maxFds: number): ReceivedMessage | undefined {
+export function receiveDescriptors(
+  fd: number,
+  maxBytes: number,
+  maxFds: number,
+): ReceivedMessage | undefined {
   const message = native.receive(fd, maxBytes, maxFds);
   if (message === undefined) return undefined;
   const [bytes, fds, truncated, pid, uid, gid] = message;
-  return { bytes, fds: Array.from(fds), truncated, ...(pid >= 0 ? { credentials: { pid, uid, gid } } : {}) };
+  return {
+    bytes,
+    fds: Array.from(fds),
+    truncated,
+    ...(pid >= 0 ? { credentials: { pid, uid, gid } } : {}),
+  };
 }
 
 /** Sends one datagram to a unix socket (`path` starting with NUL is abstract), as sd_notify does. */
@@ -152,11 +165,18 @@ export function bindDatagram(path: string, mode?: number): number {
 }
 
 /** One datagram; `undefined` when nothing waits. Descriptors that come with it are closed. */
-export function receiveDatagram(fd: number, maxBytes: number): Omit<ReceivedMessage, "fds"> | undefined {
+export function receiveDatagram(
+  fd: number,
+  maxBytes: number,
+): Omit<ReceivedMessage, "fds"> | undefined {
   return receiveDescriptors(fd, maxBytes, 0);
 }
 
 /** Whether an error means that the other side is gone. */
 export function isPeerGone(errno: number): boolean {
-  return errno === constants.errno.EPIPE || errno === constants.errno.ECONNRESET || errno === constants.errno.ENOTCONN;
+  return (
+    errno === constants.errno.EPIPE ||
+    errno === constants.errno.ECONNRESET ||
+    errno === constants.errno.ENOTCONN
+  );
 }

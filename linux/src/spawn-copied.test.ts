@@ -1,7 +1,20 @@
 import { constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { deadline, ended, freshDirectory, killed, openDescriptors, PLAIN, recorder, removeDirectory, shell, start, zombies } from "../test/harness.ts";
+import {
+  ended,
+  eventually,
+  freshDirectory,
+  isGone,
+  killed,
+  openDescriptors,
+  PLAIN,
+  recorder,
+  removeDirectory,
+  shell,
+  start,
+  zombies,
+} from "../test/harness.ts";
 import { CLONE_NEW, close, MOUNT, openFile, signalProcess, spawn } from "./index.ts";
 import type { ExitStatus, SetupAction, SpawnOptions, WatchEvent } from "./index.ts";
 
@@ -44,18 +57,33 @@ function inDirectory(line: string, ...actions: readonly SetupAction[]): SpawnOpt
 
 describe("a copied spawn", () => {
   test("reports the program that was executed", async () => {
-    const programs = [{ path: "/nonexistent", argv0: "" }, { path: "/bin/sh", argv0: "sh" }];
+    const programs = [
+      { path: "/nonexistent", argv0: "" },
+      { path: "/bin/sh", argv0: "sh" },
+    ];
     const { status, exit } = await run({ ...shell("exit 5"), programs });
     expect(status).toEqual({ kind: "status", token: 1, program: 1 });
     expect(exit.code).toBe(5);
   });
 
   test.each<[string, Partial<SpawnOptions>, object]>([
-    ["exec", { programs: [{ path: "/nonexistent", argv0: "" }] }, { stage: "exec", code: "ENOENT", index: 0 }],
+    [
+      "exec",
+      { programs: [{ path: "/nonexistent", argv0: "" }] },
+      { stage: "exec", code: "ENOENT", index: 0 },
+    ],
     ["cwd", { cwd: "/nonexistent" }, { stage: "cwd", code: "ENOENT" }],
     ["descriptors", { fds: [{ from: 999_999, to: 0 }] }, { stage: "descriptors", code: "EBADF" }],
-    ["action", { actions: [{ kind: "unlink", path: "/nonexistent" }] }, { stage: "action", code: "ENOENT", index: 0 }],
-    ["before the drop", { beforeDropActions: [{ kind: "chdir", path: "/nonexistent" }] }, { stage: "before-drop-action", index: 0 }],
+    [
+      "action",
+      { actions: [{ kind: "unlink", path: "/nonexistent" }] },
+      { stage: "action", code: "ENOENT", index: 0 },
+    ],
+    [
+      "before the drop",
+      { beforeDropActions: [{ kind: "chdir", path: "/nonexistent" }] },
+      { stage: "before-drop-action", index: 0 },
+    ],
     [
       "a command",
       { actions: [{ kind: "shell", shell: "/bin/sh", line: "exit 3", tolerant: false }] },
@@ -64,7 +92,7 @@ describe("a copied spawn", () => {
     [
       "a missing shell",
       { actions: [{ kind: "shell", shell: "/nonexistent", line: "", tolerant: false }] },
-      { stage: "action", code: "ENOENT", waitStatus: 127 << 8 },
+      { stage: "action", code: "ENOENT", waitStatus: 0 },
     ],
   ])("reports a failure: %s", async (_, options, expected) => {
     const { status } = await run({ ...PLAIN, ...options });
@@ -75,27 +103,22 @@ describe("a copied spawn", () => {
   test("killed in the middle of a command says where it was", async () => {
     const marker = join(directory, "started");
     const child = start({
-      ...inDirectory("exit 0", { kind: "shell", shell: "/bin/sh", line: `echo $$ >${marker}.new; mv ${marker}.new ${marker}; exec sleep 1000`, tolerant: false }),
+      ...inDirectory("exit 0", {
+        kind: "shell",
+        shell: "/bin/sh",
+        line: `echo $$ >${marker}.new; mv ${marker}.new ${marker}; exec sleep 1000`,
+        tolerant: false,
+      }),
       mode: "copied",
     });
-    await deadline(
-      (async () => {
-        while (!existsSync(marker)) await new Promise((resolve) => setImmediate(resolve));
-      })(),
-      "the command's marker",
-    );
+    await eventually(() => existsSync(marker), "the command's marker");
     const command = Number(readFileSync(marker, "utf8"));
     signalProcess(child.pidfd, 9);
     const status = await statusOf(child.statusFd ?? -1);
     expect(status.failure).toMatchObject({ stage: "action", index: 0, errno: 0 });
     expect((await ended(child)).signal).toBe(9);
     // The command went with it.
-    await deadline(
-      (async () => {
-        while (existsSync(`/proc/${command}`) && !/ Z /.test(readFileSync(`/proc/${command}/stat`, "utf8"))) await new Promise((resolve) => setImmediate(resolve));
-      })(),
-      "end of the command",
-    );
+    await eventually(() => isGone(command), "end of the command");
   });
 });
 
@@ -147,7 +170,12 @@ describe("actions", () => {
         tolerant: false,
       }),
       env: ["PATH=/usr/bin:/bin", "NAME=value"],
-      fds: [{ from: -1, to: 0 }, { from: -1, to: 2 }, { from: -1, to: 9 }, { from: fd, to: 1 }],
+      fds: [
+        { from: -1, to: 0 },
+        { from: -1, to: 2 },
+        { from: -1, to: 9 },
+        { from: fd, to: 1 },
+      ],
       credentials: { uid: 65534, gid: 65534, groups: [] },
       namespaces: CLONE_NEW.pid,
       cwd: "/",
@@ -159,16 +187,25 @@ describe("actions", () => {
   });
 
   test("tolerant ones go on, and their failures are told", async () => {
-    const { status, exit } = await run(
-      inDirectory(
+    const { status, exit } = await run({
+      ...inDirectory(
         "exit 4",
         { kind: "shell", shell: "/bin/sh", line: "exit 1", tolerant: true },
         { kind: "argv", argv: ["/nonexistent"], tolerant: true },
-        { kind: "argv", argv: ["/bin/sh", "-c", 'test "$ONLY" = 1 && test -z "$PATH$HOME"'], env: ["ONLY=1"], tolerant: true },
+        {
+          kind: "argv",
+          argv: ["/bin/sh", "-c", 'test "$ONLY" = 1 && test -z "$NAME"'],
+          env: ["ONLY=1"],
+          tolerant: true,
+        },
       ),
-    );
+      env: ["PATH=/usr/bin:/bin", "NAME=value"],
+    });
     expect(status.failure).toBeUndefined();
-    expect(status.tolerated).toMatchObject([{ index: 0, waitStatus: 256 }, { index: 1, code: "ENOENT" }]);
+    expect(status.tolerated).toMatchObject([
+      { index: 0, waitStatus: 256 },
+      { index: 1, code: "ENOENT" },
+    ]);
     expect(exit.code).toBe(4);
   });
 
@@ -176,7 +213,9 @@ describe("actions", () => {
     const fifo = join(directory, "fifo");
     const { exit } = await run(shell(`mkfifo ${fifo}`));
     expect(exit.code).toBe(0);
-    const { status } = await run(inDirectory("", { kind: "write", path: fifo, text: "x", append: false, nonBlocking: true }));
+    const { status } = await run(
+      inDirectory("", { kind: "write", path: fifo, text: "x", append: false, nonBlocking: true }),
+    );
     expect(status.failure).toMatchObject({ stage: "action", code: "ENXIO" });
   });
 
@@ -189,7 +228,14 @@ describe("actions", () => {
       makeMountsPrivate: true,
       beforeDropActions: [
         { kind: "hostname", name: "vassal.example" },
-        { kind: "mount", fstype: "tmpfs", source: "none", target, flags: MOUNT.nosuid | MOUNT.nodev, data: "size=64k" },
+        {
+          kind: "mount",
+          fstype: "tmpfs",
+          source: "none",
+          target,
+          flags: MOUNT.nosuid | MOUNT.nodev,
+          data: "size=64k",
+        },
         { kind: "mount", fstype: "tmpfs", source: "none", target, flags: 0, data: "" },
         { kind: "umount", target, flags: 0 },
         { kind: "write", path: join(target, "inside"), text: "", append: false },
@@ -227,14 +273,28 @@ describe("user namespaces", () => {
   });
 
   test("a map that the kernel refuses is a failure without a process", async () => {
-    const options: SpawnOptions = { ...PLAIN, mode: "copied", namespaces: CLONE_NEW.user, userMap: { ...userMap, gidMap: "garbage" } };
-    expect(spawn(options)).toMatchObject({ ok: false, stage: "user-namespace", code: "EINVAL", index: 2 });
+    const options: SpawnOptions = {
+      ...PLAIN,
+      mode: "copied",
+      namespaces: CLONE_NEW.user,
+      userMap: { ...userMap, gidMap: "garbage" },
+    };
+    expect(spawn(options)).toMatchObject({
+      ok: false,
+      stage: "user-namespace",
+      code: "EINVAL",
+      index: 2,
+    });
   });
 });
 
 test("two hundred copied spawns leave nothing", async () => {
   for (let round = 0; round < 200; round += 1) {
-    const child = start({ ...PLAIN, mode: "copied", ...(round % 2 === 0 ? { cwd: "/nonexistent" } : {}) });
+    const child = start({
+      ...PLAIN,
+      mode: "copied",
+      ...(round % 2 === 0 ? { cwd: "/nonexistent" } : {}),
+    });
     close(child.statusFd ?? -1);
     if (round % 3 === 0) await killed(child);
     else await ended(child);

@@ -1,10 +1,44 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { deadline, ended, freshDirectory, killed, openDescriptors, outputOf, PLAIN, removeDirectory, shell, start, zombies } from "../test/harness.ts";
-import { CLONE_NEW, capabilityNumber, getCapabilities, getrlimit, RLIMIT, setrlimit, spawn, SPAWN_STAGES } from "./index.ts";
+import {
+  addonProgram,
+  ended,
+  eventually,
+  freshDirectory,
+  isGone,
+  killed,
+  openDescriptors,
+  outputOf,
+  PLAIN,
+  removeDirectory,
+  shell,
+  start,
+  zombies,
+} from "../test/harness.ts";
+import {
+  CLONE_NEW,
+  capabilityNumber,
+  getCapabilities,
+  getrlimit,
+  RLIMIT,
+  setrlimit,
+  spawn,
+  SPAWN_STAGES,
+} from "./index.ts";
+import { packPlan } from "./plan.ts";
 import type { SpawnFailure, SpawnOptions } from "./index.ts";
 
 let directory = "";
@@ -35,7 +69,9 @@ describe("a shared spawn", () => {
   test("gives a pid and a pidfd, and the exit code goes to whoever reaps", async () => {
     const child = start(shell("exit 7"));
     expect(child.program).toBe(0);
-    expect(readFileSync(`/proc/self/fdinfo/${child.pidfd}`, "utf8")).toMatch(new RegExp(`^Pid:\\s+${child.pid}$`, "m"));
+    expect(readFileSync(`/proc/self/fdinfo/${child.pidfd}`, "utf8")).toMatch(
+      new RegExp(`^Pid:\\s+${child.pid}$`, "m"),
+    );
     expect(await ended(child)).toMatchObject({ code: 7, signal: null, coreDumped: false });
   });
 
@@ -71,9 +107,21 @@ describe("a shared spawn", () => {
     const first = openSync("/proc/version", "r");
     const second = openSync("/proc/uptime", "r");
     try {
-      const fds = [...PLAIN.fds, { from: first, to: second }, { from: second, to: first }, { from: first, to: 200 }];
-      const { text } = await outputOf({ ...PLAIN, fds, programs: [{ path: "/bin/ls", argv0: "ls" }], args: ["-l", "/proc/self/fd"] });
-      const links = [...text.matchAll(/ (\d+) -> (\S+)/g)].map(([, fd, target]) => `${fd} ${target}`);
+      const fds = [
+        ...PLAIN.fds,
+        { from: first, to: second },
+        { from: second, to: first },
+        { from: first, to: 200 },
+      ];
+      const { text } = await outputOf({
+        ...PLAIN,
+        fds,
+        programs: [{ path: "/bin/ls", argv0: "ls" }],
+        args: ["-l", "/proc/self/fd"],
+      });
+      const links = [...text.matchAll(/ (\d+) -> (\S+)/g)].map(
+        ([, fd, target]) => `${fd} ${target}`,
+      );
       expect(links).toContain(`${second} /proc/version`);
       expect(links).toContain(`${first} /proc/uptime`);
       expect(links).toContain("200 /proc/version");
@@ -90,14 +138,19 @@ describe("a shared spawn", () => {
     // Node ignores SIGPIPE (13).
     const ignored = /^SigIgn:\t(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "";
     expect((BigInt(`0x${ignored}`) >> 12n) & 1n).toBe(1n);
-    expect(await stdout("grep -E '^Sig(Ign|Blk)' /proc/self/status")).toMatch(/^SigBlk:\t0+\nSigIgn:\t0+$/);
+    expect(await stdout("grep -E '^Sig(Ign|Blk)' /proc/self/status")).toMatch(
+      /^SigBlk:\t0+\nSigIgn:\t0+$/,
+    );
     expect(readFileSync("/proc/self/status", "utf8")).toMatch(/^SigBlk:\t0+$/m);
   });
 
   test("starts a session, sets limits, umask and working directory", async () => {
-    const line = "echo $(cut -d ' ' -f 6 /proc/$$/stat) $$ $(ulimit -Sn) $(ulimit -Hn) $(umask) $PWD";
+    const line =
+      "echo $(cut -d ' ' -f 6 /proc/$$/stat) $$ $(ulimit -Sn) $(ulimit -Hn) $(umask) $PWD";
     const limits = [{ resource: RLIMIT.nofile, soft: 100, hard: 200 }];
-    const [sid, pid, ...rest] = (await stdout(line, { rlimits: limits, umask: 0o027, cwd: directory })).split(" ");
+    const [sid, pid, ...rest] = (
+      await stdout(line, { rlimits: limits, umask: 0o027, cwd: directory })
+    ).split(" ");
     expect(sid).toBe(pid);
     expect(rest).toEqual(["100", "200", "0027", directory]);
     const unlimited = { resource: RLIMIT.core, soft: 0, hard: Infinity };
@@ -130,7 +183,10 @@ describe("a shared spawn", () => {
     expect(status).toMatch(/^CapAmb:\t0{13}400$/m);
     expect(status).toMatch(/^CapBnd:\t0{13}420$/m);
     expect(status).toMatch(/^NoNewPrivs:\t1$/m);
-    const asRoot = await stdout("cat /proc/self/status", { capabilityBound: [bind], securebits: 0 });
+    const asRoot = await stdout("cat /proc/self/status", {
+      capabilityBound: [bind],
+      securebits: 0,
+    });
     expect(asRoot).toMatch(/^CapPrm:\t0{13}400$/m);
     // The child's sets are its own.
     expect(getCapabilities().bounding.length).toBeGreaterThan(30);
@@ -139,9 +195,26 @@ describe("a shared spawn", () => {
   test("makes every kind of namespace", async () => {
     const kinds = ["mnt", "uts", "ipc", "net", "cgroup"] as const;
     const line = `readlink ${kinds.map((kind) => `/proc/self/ns/${kind}`).join(" ")}; echo $$`;
-    const namespaces = CLONE_NEW.mount | CLONE_NEW.uts | CLONE_NEW.ipc | CLONE_NEW.net | CLONE_NEW.cgroup | CLONE_NEW.pid;
-    const inside = (await stdout(line, { namespaces, makeMountsPrivate: true, mountProc: true, parentDeathSignal: 9 })).split("\n");
-    const outside = execFileSync("readlink", kinds.map((kind) => `/proc/self/ns/${kind}`), { encoding: "utf8" }).split("\n");
+    const namespaces =
+      CLONE_NEW.mount |
+      CLONE_NEW.uts |
+      CLONE_NEW.ipc |
+      CLONE_NEW.net |
+      CLONE_NEW.cgroup |
+      CLONE_NEW.pid;
+    const inside = (
+      await stdout(line, {
+        namespaces,
+        makeMountsPrivate: true,
+        mountProc: true,
+        parentDeathSignal: 9,
+      })
+    ).split("\n");
+    const outside = execFileSync(
+      "readlink",
+      kinds.map((kind) => `/proc/self/ns/${kind}`),
+      { encoding: "utf8" },
+    ).split("\n");
     kinds.forEach((_, index) => expect(inside[index]).not.toBe(outside[index]));
     expect(inside[kinds.length]).toBe("1");
     // The new /proc is nobody else's.
@@ -149,45 +222,39 @@ describe("a shared spawn", () => {
   });
 
   test("dies with its parent although the user changed in between", async () => {
-    // A parent that can be killed: a Node with nothing but the addon.
-    const script = `
-      const native = require(${JSON.stringify(join(import.meta.dirname, "../build/emperor_linux.node"))});
-      native.install((step, errno) => new Error(step + errno));
-      const [numbers, text] = JSON.parse(process.argv[1]);
-      const result = native.spawn(Float64Array.from(numbers), text);
-      process.stdout.write(JSON.stringify([...result]) + "\\n");
-      setInterval(() => {}, 1000);`;
-    const { packPlan } = await import("./plan.ts");
-    const sleeper = { ...shell("exec sleep 1000"), credentials: { uid: 65534, gid: 65534, groups: [] }, parentDeathSignal: 9 };
-    const plan = packPlan({ ...sleeper, fds: [{ from: -1, to: 0 }, { from: -1, to: 1 }, { from: -1, to: 2 }] });
+    const credentials = { uid: 65534, gid: 65534, groups: [] };
+    const nothing = [0, 1, 2].map((to) => ({ from: -1, to }));
+    const plan = packPlan(
+      shell("exec sleep 1000", { credentials, parentDeathSignal: 9, fds: nothing }),
+    );
     const out = join(directory, "out");
     const fd = openSync(out, "w");
+    const program = addonProgram(
+      `const [numbers, text] = JSON.parse(process.argv[1]);
+       const result = native.spawn(Float64Array.from(numbers), text);
+       process.stdout.write(JSON.stringify([...result]) + "\\n");
+       setInterval(() => {}, 1000);`,
+      {
+        fds: [
+          { from: -1, to: 0 },
+          { from: fd, to: 1 },
+          { from: 2, to: 2 },
+        ],
+      },
+    );
     const parent = start({
-      ...PLAIN,
-      programs: [{ path: process.execPath, argv0: "node" }],
-      args: ["-e", script, JSON.stringify([[...(plan?.numbers ?? [])], plan?.text])],
-      fds: [{ from: -1, to: 0 }, { from: fd, to: 1 }, { from: 2, to: 2 }],
+      ...program,
+      args: [...program.args, JSON.stringify([[...(plan?.numbers ?? [])], plan?.text])],
     });
     closeSync(fd);
     try {
-      await deadline(
-        (async () => {
-          while (!readFileSync(out, "utf8").includes("\n")) await new Promise((resolve) => setImmediate(resolve));
-        })(),
-        "the parent's answer",
-      );
+      await eventually(() => readFileSync(out, "utf8").includes("\n"), "the parent's answer");
     } finally {
       await killed(parent);
     }
     const [ok, pid = 0] = JSON.parse(readFileSync(out, "utf8")) as number[];
     expect(ok).toBe(1);
-    await deadline(
-      (async () => {
-        // Reaped by init, whose time that is; a zombie is dead enough.
-        while (existsSync(`/proc/${pid}`) && !/ Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))) await new Promise((resolve) => setImmediate(resolve));
-      })(),
-      `end of grandchild ${pid}`,
-    );
+    await eventually(() => isGone(pid), `end of grandchild ${pid}`);
   });
 });
 
@@ -199,9 +266,12 @@ describe("cgroups", () => {
     expect(readFileSync(file, "utf8")).toBe("0");
   });
 
-  const unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].find((path) => existsSync(join(path, "cgroup.procs")));
+  const unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].find((path) =>
+    existsSync(join(path, "cgroup.procs")),
+  );
   const writable = unified !== undefined && process.getuid?.() === 0;
-  if (process.env["REQUIRE_PRIVILEGED"] === "1" && !writable) throw new Error("no cgroup v2 that may be written");
+  if (process.env["REQUIRE_PRIVILEGED"] === "1" && !writable)
+    throw new Error("no cgroup v2 that may be written");
 
   test.skipIf(!writable)("version 2 are entered by the clone itself", async () => {
     const name = `linux-test-${process.pid}`;
@@ -209,7 +279,9 @@ describe("cgroups", () => {
     mkdirSync(path);
     const fd = openSync(path, "r");
     try {
-      expect(await stdout("grep ^0:: /proc/self/cgroup", { cgroupFd: fd })).toMatch(new RegExp(`/${name}$`));
+      expect(await stdout("grep ^0:: /proc/self/cgroup", { cgroupFd: fd })).toMatch(
+        new RegExp(`/${name}$`),
+      );
     } finally {
       closeSync(fd);
       rmdirSync(path);
@@ -224,17 +296,37 @@ describe("a failure says stage and errno", () => {
     [{ programs: [] }, { stage: "prepare", code: "EINVAL" }],
     [{ args: ["nul\0inside"] }, { stage: "prepare", code: "EINVAL" }],
     [{ actions: [{ kind: "chdir", path: "/" }] }, { stage: "prepare", code: "EINVAL" }],
-    [{ userMap: { uidMap: "", gidMap: "", denySetgroups: false } }, { stage: "prepare", code: "EINVAL" }],
+    [
+      { userMap: { uidMap: "", gidMap: "", denySetgroups: false } },
+      { stage: "prepare", code: "EINVAL" },
+    ],
     [{ namespaces: 0x0001_0000 }, { stage: "clone", code: "EINVAL" }],
     [{ cgroupFd: 0 }, { stage: "clone", code: "EBADF" }],
     [{ cgroupFiles: ["/dev/null", nothing] }, { stage: "cgroup", code: "ENOENT", index: 1 }],
-    [{ rlimits: [{ resource: 99, soft: 0, hard: 0 }] }, { stage: "rlimit", code: "EINVAL", index: 0 }],
-    [{ capabilityBound: [], securebits: 1 << 30 }, { stage: "securebits", code: "EPERM" }],
-    [{ parentDeathSignal: 64, fds: [{ from: 999_999, to: 0 }] }, { stage: "descriptors", code: "EBADF" }],
+    [
+      { rlimits: [{ resource: 99, soft: 0, hard: 0 }] },
+      { stage: "rlimit", code: "EINVAL", index: 0 },
+    ],
+    [
+      { capabilityBound: [], securebits: 1 << 30 },
+      { stage: "securebits", code: "EPERM" },
+    ],
+    [
+      { parentDeathSignal: 64, fds: [{ from: 999_999, to: 0 }] },
+      { stage: "descriptors", code: "EBADF" },
+    ],
     [{ cwd: nothing }, { stage: "cwd", code: "ENOENT" }],
     [{ lateCwd: "/etc/passwd" }, { stage: "late-cwd", code: "ENOTDIR" }],
     [{ programs: [{ path: nothing, argv0: "" }] }, { stage: "exec", code: "ENOENT", index: 0 }],
-    [{ programs: [{ path: "/etc", argv0: "" }, { path: nothing, argv0: "" }] }, { stage: "exec", code: "EACCES", index: 0 }],
+    [
+      {
+        programs: [
+          { path: "/etc", argv0: "" },
+          { path: nothing, argv0: "" },
+        ],
+      },
+      { stage: "exec", code: "EACCES", index: 0 },
+    ],
   ];
   test.each(cases)("%j", (options, expected) => {
     const result = failure({ ...PLAIN, ...options });
@@ -244,8 +336,14 @@ describe("a failure says stage and errno", () => {
   });
 
   test("of a directory that only root may enter, because the user changed before", () => {
-    const result = failure({ ...PLAIN, credentials: { uid: 65534, gid: 65534, groups: [] }, cwd: "/root" });
-    expect(result).toMatchObject(statSync("/root").mode & 0o001 ? { stage: "exec" } : { stage: "cwd", code: "EACCES" });
+    const result = failure({
+      ...PLAIN,
+      credentials: { uid: 65534, gid: 65534, groups: [] },
+      cwd: "/root",
+    });
+    expect(result).toMatchObject(
+      statSync("/root").mode & 0o001 ? { stage: "exec" } : { stage: "cwd", code: "EACCES" },
+    );
   });
 
   test("when no descriptor is left", () => {
@@ -268,7 +366,8 @@ test("a thousand spawns, good and bad, leave no descriptor and no zombie", async
   const before = openDescriptors();
   for (let round = 0; round < 50; round += 1) {
     const children = Array.from({ length: 10 }, () => start(PLAIN));
-    for (let bad = 0; bad < 10; bad += 1) expect(spawn({ ...PLAIN, cwd: "/nonexistent" }).ok).toBe(false);
+    for (let bad = 0; bad < 10; bad += 1)
+      expect(spawn({ ...PLAIN, cwd: "/nonexistent" }).ok).toBe(false);
     for (const child of children) expect((await ended(child)).code).toBe(0);
   }
   expect(openDescriptors()).toEqual(before);

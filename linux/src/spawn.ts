@@ -6,8 +6,20 @@ import { packPlan, SPAWN_STAGES } from "./plan.ts";
 import type { SpawnFailure, SpawnOptions, SpawnResult } from "./types.ts";
 
 /** A failure out of the addon's numbers. */
-export function makeFailure(stage: number, errno: number, index: number, waitStatus: number): SpawnFailure {
-  return { ok: false, stage: SPAWN_STAGES[stage] ?? "prepare", errno, code: errnoName(errno), index, waitStatus };
+export function makeFailure(
+  stage: number,
+  errno: number,
+  index: number,
+  waitStatus: number,
+): SpawnFailure {
+  return {
+    ok: false,
+    stage: SPAWN_STAGES[stage] ?? "prepare",
+    errno,
+    code: errnoName(errno),
+    index,
+    waitStatus,
+  };
 }
 
 /**

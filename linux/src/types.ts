@@ -32,17 +32,40 @@ export type SpawnStage =
 
 /** One thing the child does before it becomes the program. `shell` and `argv` are waited for. */
 export type SetupAction =
-  | { readonly kind: "shell"; readonly shell: string; readonly line: string; readonly tolerant: boolean }
-  | { readonly kind: "argv"; readonly argv: readonly string[]; readonly env?: readonly string[]; readonly tolerant: boolean }
+  | {
+      readonly kind: "shell";
+      readonly shell: string;
+      readonly line: string;
+      readonly tolerant: boolean;
+    }
+  | {
+      readonly kind: "argv";
+      readonly argv: readonly string[];
+      readonly env?: readonly string[];
+      readonly tolerant: boolean;
+    }
   | { readonly kind: "chdir"; readonly path: string }
   | { readonly kind: "mkdir"; readonly path: string; readonly mode: number }
   | { readonly kind: "unlink"; readonly path: string }
   | { readonly kind: "chmod"; readonly path: string; readonly mode: number }
   | { readonly kind: "chown"; readonly path: string; readonly uid: number; readonly gid: number }
-  | { readonly kind: "write"; readonly path: string; readonly text: string; readonly append: boolean; readonly nonBlocking?: boolean }
+  | {
+      readonly kind: "write";
+      readonly path: string;
+      readonly text: string;
+      readonly append: boolean;
+      readonly nonBlocking?: boolean;
+    }
   | { readonly kind: "putenv"; readonly assignment: string }
   | { readonly kind: "hostname"; readonly name: string }
-  | { readonly kind: "mount"; readonly fstype: string; readonly source: string; readonly target: string; readonly flags: number; readonly data: string }
+  | {
+      readonly kind: "mount";
+      readonly fstype: string;
+      readonly source: string;
+      readonly target: string;
+      readonly flags: number;
+      readonly data: string;
+    }
   | { readonly kind: "umount"; readonly target: string; readonly flags: number }
   | { readonly kind: "exit"; readonly code: number };
 
@@ -84,7 +107,11 @@ export interface SpawnOptions {
   readonly cgroupFiles?: readonly string[];
   /** setsid() in the child. */
   readonly session: boolean;
-  readonly credentials?: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  readonly credentials?: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly groups: readonly number[];
+  };
   /** Capability numbers left in the bounding set; absent: untouched. */
   readonly capabilityBound?: readonly number[];
   /** Capability numbers kept as inheritable and ambient through the change of uid. */
@@ -96,7 +123,11 @@ export interface SpawnOptions {
   readonly parentDeathSignal?: number;
   readonly umask?: number;
   /** In a user namespace: maps that a thread of the parent writes before the child goes on. */
-  readonly userMap?: { readonly uidMap: string; readonly gidMap: string; readonly denySetgroups: boolean };
+  readonly userMap?: {
+    readonly uidMap: string;
+    readonly gidMap: string;
+    readonly denySetgroups: boolean;
+  };
   /** A pid namespace gets its own /proc, a mount namespace is made private first. */
   readonly makeMountsPrivate?: boolean;
   readonly mountProc?: boolean;
@@ -157,7 +188,12 @@ export type WatchEvent =
   /** The process ended; it is a zombie until `reap(pidfd)`. Reported once. */
   | { readonly kind: "exit"; readonly token: number }
   /** At most `maxBytes` bytes read from a channel; `eof` when the peer closed or the socket failed. */
-  | { readonly kind: "channel"; readonly token: number; readonly bytes: Uint8Array; readonly eof: boolean }
+  | {
+      readonly kind: "channel";
+      readonly token: number;
+      readonly bytes: Uint8Array;
+      readonly eof: boolean;
+    }
   /** A listening socket has a connection waiting. One shot: `rearm(token)` to hear of the next. */
   | { readonly kind: "listen"; readonly token: number }
   /** Outcome of a `copied` spawn: exec done, or the step that failed. Reported once. */
@@ -245,7 +281,10 @@ export type ScanResult =
       /** Regular files (with `nofollow`: or links) whose name ends in one of the suffixes. */
       readonly entries: readonly ScanEntry[];
       /** Names with a right suffix that are no regular file: directory, fifo, socket, dangling link. */
-      readonly skipped: readonly { readonly name: string; readonly kind: "directory" | "fifo" | "socket" | "device" | "dangling" | "unreadable" }[];
+      readonly skipped: readonly {
+        readonly name: string;
+        readonly kind: "directory" | "fifo" | "socket" | "device" | "dangling" | "unreadable";
+      }[];
       /** Right suffix, but the name is no valid UTF-8 (given with U+FFFD). */
       readonly invalidNames: readonly string[];
     };

@@ -36,7 +36,8 @@ class StatusReader {
     all.set(this.pending);
     all.set(bytes, this.pending.length);
     let at = 0;
-    for (; at + OUTCOME_BYTES <= all.length; at += OUTCOME_BYTES) this.record(new Int32Array(all.slice(at, at + OUTCOME_BYTES).buffer));
+    for (; at + OUTCOME_BYTES <= all.length; at += OUTCOME_BYTES)
+      this.record(new Int32Array(all.slice(at, at + OUTCOME_BYTES).buffer));
     this.pending = all.subarray(at);
   }
 
@@ -56,14 +57,18 @@ class StatusReader {
         this.tolerated.push(makeFailure(stage, errno, index, waitStatus));
         break;
       default:
-        throw new Error(`status pipe: record of unknown kind ${kind}: addon and TypeScript are not of the same build`);
+        throw new Error(
+          `status pipe: record of unknown kind ${kind}: addon and TypeScript are not of the same build`,
+        );
     }
   }
 
   /** The pipe has ended: the program was executed, a step failed, or the child was killed in between. */
   finish(token: number): WatchEvent {
     const tolerated = this.tolerated.length > 0 ? { tolerated: this.tolerated } : {};
-    const failure = this.failure ?? (this.program === undefined ? makeFailure(this.stage, 0, this.index, 0) : undefined);
+    const failure =
+      this.failure ??
+      (this.program === undefined ? makeFailure(this.stage, 0, this.index, 0) : undefined);
     if (failure !== undefined) return { kind: "status", token, program: -1, failure, ...tolerated };
     return { kind: "status", token, program: this.program ?? -1, ...tolerated };
   }
@@ -145,7 +150,11 @@ class EpollWatcher implements Watcher {
   private add(fd: number, kind: WatchKind, token: number): void {
     if (!Number.isSafeInteger(token) || token < 0 || this.slots.has(token)) {
       const problem = this.slots.has(token) ? "is in use already" : "is no whole number from 0";
-      throw new LinuxError({ step: "watch", errno: 22, message: `watch: token ${token} ${problem}` });
+      throw new LinuxError({
+        step: "watch",
+        errno: 22,
+        message: `watch: token ${token} ${problem}`,
+      });
     }
     this.slots.set(token, native.watchAdd(this.handle, fd, WATCH_KINDS.indexOf(kind), token));
   }
@@ -156,8 +165,16 @@ class EpollWatcher implements Watcher {
     const count = native.watchTake(this.handle, this.records, this.bytes);
     const events: WatchEvent[] = [];
     for (let at = 0; at < count * RECORD_NUMBERS; at += RECORD_NUMBERS) {
-      const [kind = 0, token = -1, eof = 0, offset = 0, length = 0] = this.records.subarray(at, at + RECORD_NUMBERS);
-      const event = this.makeEvent(WATCH_KINDS[kind] ?? "readable", token, eof === 1, this.bytes.subarray(offset, offset + length));
+      const [kind = 0, token = -1, eof = 0, offset = 0, length = 0] = this.records.subarray(
+        at,
+        at + RECORD_NUMBERS,
+      );
+      const event = this.makeEvent(
+        WATCH_KINDS[kind] ?? "readable",
+        token,
+        eof === 1,
+        this.bytes.subarray(offset, offset + length),
+      );
       if (event !== undefined) events.push(event);
     }
     if (events.length === 0) return;
@@ -170,7 +187,12 @@ class EpollWatcher implements Watcher {
   }
 
   /** `undefined`: part of a status, the rest is to come. */
-  private makeEvent(kind: WatchKind, token: number, eof: boolean, bytes: Uint8Array): WatchEvent | undefined {
+  private makeEvent(
+    kind: WatchKind,
+    token: number,
+    eof: boolean,
+    bytes: Uint8Array,
+  ): WatchEvent | undefined {
     if (kind === "channel") return { kind, token, bytes: bytes.slice(), eof };
     if (kind !== "status") return { kind, token };
     let reader = this.statusReaders.get(token);

@@ -2,7 +2,15 @@
  * What the addon's tests share: starting a child with sensible options, waiting for its end, and
  * fresh directories. Every wait has a deadline and says what was seen.
  */
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { close, createWatcher, reap, signalProcess, spawn } from "../src/index.ts";
@@ -38,10 +46,20 @@ export function shell(line: string, extra: Partial<SpawnOptions> = {}): SpawnOpt
 }
 
 /** Rejects with `seen()` when nothing came in time. */
-export async function deadline<T>(promise: Promise<T>, what: string, seen: () => unknown = () => ""): Promise<T> {
+export async function deadline<T>(
+  promise: Promise<T>,
+  what: string,
+  seen: () => unknown = () => "",
+): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: nothing within ${DEADLINE_MS} ms; seen: ${JSON.stringify(seen())}`)), DEADLINE_MS);
+    timer = setTimeout(
+      () =>
+        reject(
+          new Error(`${what}: nothing within ${DEADLINE_MS} ms; seen: ${JSON.stringify(seen())}`),
+        ),
+      DEADLINE_MS,
+    );
   });
   try {
     return await Promise.race([promise, late]);
@@ -62,7 +80,8 @@ export async function ended(child: { readonly pidfd: number }): Promise<ExitStat
       "end of a child",
     );
     const status = reap(child.pidfd);
-    if (status === undefined) throw new Error("the watcher reported an end, and there is nothing to reap");
+    if (status === undefined)
+      throw new Error("the watcher reported an end, and there is nothing to reap");
     return status;
   } finally {
     watcher?.close();
@@ -77,7 +96,9 @@ export async function killed(child: { readonly pidfd: number }): Promise<ExitSta
 }
 
 /** What a child wrote to its standard output, and how it ended. */
-export async function outputOf(options: SpawnOptions): Promise<{ text: string; status: ExitStatus }> {
+export async function outputOf(
+  options: SpawnOptions,
+): Promise<{ text: string; status: ExitStatus }> {
   const directory = freshDirectory();
   const path = join(directory, "out");
   const fd = openSync(path, "w");
@@ -91,8 +112,46 @@ export async function outputOf(options: SpawnOptions): Promise<{ text: string; s
   }
 }
 
+/** A Node of its own that runs `script`, which finds the bare addon as `native`. */
+export function addonProgram(script: string, extra: Partial<SpawnOptions> = {}): SpawnOptions {
+  const addon = new URL("../build/emperor_linux.node", import.meta.url).pathname;
+  const prelude = `const native = require(${JSON.stringify(addon)}); native.install((step, errno) => new Error(step + " " + errno));`;
+  return {
+    ...PLAIN,
+    programs: [{ path: process.execPath, argv0: "node" }],
+    args: ["-e", `${prelude}\n${script}`],
+    ...extra,
+  };
+}
+
+/** Looks again after each turn of the event loop until it is so. */
+export async function eventually(condition: () => boolean, what: string): Promise<void> {
+  let stopped = false;
+  const looking = (async () => {
+    while (!stopped && !condition()) await new Promise((resolve) => setImmediate(resolve));
+  })();
+  try {
+    await deadline(looking, what);
+  } finally {
+    stopped = true;
+  }
+}
+
+/** Gone, or a corpse that waits for its parent. */
+export function isGone(pid: number): boolean {
+  try {
+    return / [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return true;
+  }
+}
+
 /** Collects events; `until` resolves when the predicate holds for all seen so far. */
-export function recorder(): { watcher: Watcher; events: WatchEvent[]; until: (done: (events: WatchEvent[]) => boolean) => Promise<void> } {
+export function recorder(): {
+  watcher: Watcher;
+  events: WatchEvent[];
+  until: (done: (events: WatchEvent[]) => boolean) => Promise<void>;
+} {
   const events: WatchEvent[] = [];
   let check: () => void = () => {};
   const watcher = createWatcher((batch) => {
@@ -136,6 +195,9 @@ export function openDescriptors(): string[] {
 
 /** Children of this process that nobody reaped. */
 export function zombies(): string[] {
-  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, "utf8")
+    .trim()
+    .split(" ")
+    .filter(Boolean);
   return children.filter((pid) => / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8")));
 }
