@@ -39,6 +39,7 @@ async function expectRecovery(
   await emperor.wait(
     "a refused one to start in a free place",
     () => startedNames(emperor).size > before,
+    30_000,
   );
   const rest = names.filter((name) => !leaving.includes(name));
   for (const name of rest.slice(4)) emperor.remove(name);

@@ -194,9 +194,12 @@ describe("files that the Emperor writes", () => {
       vassals: { "a.ini": loyal },
     });
     await emperor.vassalWith("a.ini", { loyal: 1 });
-    const log = readFileSync(join(emperor.run.path, "emperor.log"), "utf8");
-    expect(log).toContain("[emperor] vassal a.ini is now loyal");
-    expect(log).toContain("hello from a.ini");
+    await emperor.wait("both to be in the file", () => {
+      const log = readFileSync(join(emperor.run.path, "emperor.log"), "utf8");
+      return (
+        log.includes("[emperor] vassal a.ini is now loyal") && log.includes("hello from a.ini")
+      );
+    });
   });
 
   test("--log-format json writes one object per line", async () => {
