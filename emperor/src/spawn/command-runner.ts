@@ -2,6 +2,7 @@
  * Runs the administrator's commands in the Emperor, none of them in the way of the event loop: a few
  * at a time, each with a limit. Owns that limit; it must not know what a command is for.
  */
+import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
 
@@ -24,6 +25,26 @@ export interface CommandResult {
 export type RunCommand = (command: Command) => Promise<CommandResult>;
 
 const NOT_STARTED = 127;
+
+/** Leaders of the groups that run now. */
+const running = new Set<number>();
+let watchesExit = false;
+
+/** Commands have sessions of their own, so nobody else would end them with the Emperor. */
+function endWithEmperor(child: ChildProcess): void {
+  const { pid } = child;
+  if (pid === undefined) return;
+  running.add(pid);
+  child.once("exit", () => running.delete(pid));
+  if (watchesExit) return;
+  watchesExit = true;
+  process.once("exit", endRunningCommands);
+}
+
+/** Kills every command that runs now, with all it started: their results say so. */
+export function endRunningCommands(): void {
+  for (const leader of running) killGroup(leader);
+}
 
 function signalNumber(name: string): number {
   return Object.entries(constants.signals).find(([known]) => known === name)?.[1] ?? 0;
@@ -50,15 +71,17 @@ export async function runCommand(command: Command, timeoutMs: number): Promise<C
     // Its own session, so that the limit ends everything it started.
     detached: true,
   });
+  const { pid } = child;
+  endWithEmperor(child);
   let timedOut = false;
   const timer =
     timeoutMs > 0 && Number.isFinite(timeoutMs)
       ? setTimeout(() => {
           timedOut = true;
           // A child that libuv reaped has one of the two set: its pid may be another's by now.
-          if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null)
-            return;
-          killGroup(child.pid);
+          if (pid !== undefined && child.exitCode === null && child.signalCode === null) {
+            killGroup(pid);
+          }
         }, timeoutMs)
       : undefined;
   const result = await child;

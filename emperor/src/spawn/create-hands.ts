@@ -7,7 +7,7 @@ import { EmperorError } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
 import { ProcessGroupTree, type ProcessTree } from "./cgroup.ts";
-import { runCommand } from "./command-runner.ts";
+import { endRunningCommands, runCommand } from "./command-runner.ts";
 import { EmperorHooks, type HookWorld } from "./emperor-hooks.ts";
 import { MachineHands } from "./hands.ts";
 import { HelperChildren } from "./helper-children.ts";
@@ -34,6 +34,10 @@ export function createEmperorHooks(
   const helpers = new HelperChildren(machine, settings.hookTimeoutMs);
   const world: HookWorld = {
     run: (command) => runCommand(command, settings.hookTimeoutMs),
+    endRunning: () => {
+      endRunningCommands();
+      helpers.endRunning();
+    },
     perform: (action, cwd) => helpers.perform(action, cwd),
     environment: () => process.env,
     changeDirectory: (path) => process.chdir(path),

@@ -24,6 +24,7 @@ function setUp(
         did.push(command);
         return answer(command);
       },
+      endRunning: () => void did.push("end"),
       perform: async (action) => {
         did.push(action);
         return action.kind === "mkdir" ? "EEXIST" : undefined;
@@ -125,6 +126,20 @@ describe("hooks in the Emperor", () => {
       String.raw`[emperor] running vassal stop-hook: /bin/true -x "a\nb.ini"`,
       String.raw`[emperor] "a\nb.ini" stop-hook returned 3 (it ended with status 3)`,
     ]);
+  });
+
+  test("abandoned ones are killed or dropped, and nothing new runs", async () => {
+    const { hooks, did, lines } = setUp({
+      stopHook: "/bin/true",
+      hookAsEmperor: [hook("exec", "first"), hook("exec", "second")],
+    });
+    hooks.afterSpawn(spec, 42);
+    hooks.abandon();
+    hooks.abandon();
+    hooks.vassalEnded(spec);
+    await hooks.idle();
+    expect(did).toMatchObject([{ args: ["-c", "first"] }, "end"]);
+    expect(lines().filter((line) => line.includes("not waited for"))).toHaveLength(1);
   });
 
   test("without hooks nothing runs and nobody waits", async () => {

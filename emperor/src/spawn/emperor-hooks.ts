@@ -16,6 +16,8 @@ import type { LifeHook } from "./start-hook.ts";
 
 export interface HookWorld {
   readonly run: RunCommand;
+  /** Kills the commands that run now. */
+  readonly endRunning: () => void;
   /** Performs one action in a child of the Emperor, in `cwd`. Resolves to what went wrong. */
   readonly perform: (action: SetupAction, cwd: string | undefined) => Promise<string | undefined>;
   readonly environment: () => Variables;
@@ -51,6 +53,7 @@ export class EmperorHooks {
   /** A `putenv` changed the environment that vassals inherit. */
   onEnvironmentChange: () => void = () => undefined;
   readonly #lanes = new Lanes(CONCURRENT_CHAINS);
+  #abandoned = false;
 
   constructor(hooks: HookSet, world: HookWorld, logger: Logger) {
     this.#hooks = hooks;
@@ -74,6 +77,20 @@ export class EmperorHooks {
   /** Resolves when no hook runs or waits any more. */
   async idle(): Promise<void> {
     await this.#lanes.untilIdle();
+  }
+
+  /**
+   * The end must not wait any longer (a second signal, the mercy is over): what runs is killed, what
+   * waits is dropped and said so, and nothing new is run. `idle` then resolves at once.
+   */
+  abandon(): void {
+    if (this.#abandoned) return;
+    this.#abandoned = true;
+    if (this.#lanes.size === 0) return;
+    this.#logger.warning(
+      `[emperor] ${this.#lanes.size} hooks are not waited for any longer: killed, or never run`,
+    );
+    this.#world.endRunning();
   }
 
   /** Hooks of the Emperor's own start, in order, up to the first that fails. Resolves to what went wrong. */
@@ -110,6 +127,7 @@ export class EmperorHooks {
   }
 
   async #stopHook(hook: LifeHook, spec: Pick<VassalSpec, "name" | "cwd">): Promise<void> {
+    if (this.#abandoned) return;
     const [file = hook.text, ...args] = hook.argv;
     const name = quoteName(spec.name);
     this.#logger.info(`[emperor] running vassal stop-hook: ${hook.text} ${name}`);
@@ -127,6 +145,7 @@ export class EmperorHooks {
   /** Resolves to the failure that ended it. */
   async #chain(actions: readonly ParsedAction[], chain: Chain): Promise<string | undefined> {
     for (const action of actions) {
+      if (this.#abandoned) return `${action.origin}: not run, the Emperor ends`;
       this.#logger.info(`running "${action.label}" (${chain.phase})...`);
       const problem = await this.#perform(action, chain);
       if (problem === undefined) continue;

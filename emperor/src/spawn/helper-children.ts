@@ -71,6 +71,13 @@ export class HelperChildren {
     });
   }
 
+  /** Kills what still works: each resolves with that. */
+  endRunning(): void {
+    for (const helper of this.#helpers.values()) {
+      if (helper.exit === undefined) signalChild(this.#machine, helper.pidfd, "SIGKILL");
+    }
+  }
+
   #watch(number: number, helper: Helper): void {
     try {
       this.#watcher ??= this.#machine.createWatcher((events) => this.#onEvents(events));

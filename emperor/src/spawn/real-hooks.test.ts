@@ -139,6 +139,19 @@ describe("hooks", () => {
     await real.heard(handle, 1);
   });
 
+  test("that hang are ended when the Emperor cannot wait", async () => {
+    real = new RealHands(program, directory, {
+      hookAsEmperor: [hook("exec", "sleep 1000 & echo $! > pid.new; mv pid.new pid; wait")],
+    });
+    const handle = real.start();
+    const pid = join(directory, "pid");
+    await real.until(() => (existsSync(pid) ? true : undefined), "the hook");
+    real.hooks.abandon();
+    await real.hooks.idle();
+    await real.gone(Number(readFileSync(pid, "utf8")));
+    await real.heard(handle, 1);
+  });
+
   test("a fifo without a reader holds up nobody", async () => {
     const fifo = join(directory, "fifo");
     execFileSync("mkfifo", [fifo]);
