@@ -30,6 +30,8 @@ export interface VassalHooks {
   vassalEnded(spec: VassalSpec): void;
   /** Resolves when no hook runs any more. */
   idle(): Promise<void>;
+  /** Ends the hooks that still run: nobody waits any longer. */
+  abandon(): void;
 }
 
 export interface EmperorParts {
@@ -74,6 +76,8 @@ class Emperor implements RunningEmperor, DeskListener {
   #ending: { readonly since: number; readonly mercyAt: number; mercyOver: boolean } | undefined;
   #governedListener: ((governed: number) => void) | undefined;
   #governedNoted = false;
+  /** The last record may go within `shutdown` itself, which asks as well. */
+  #buried = false;
 
   constructor(parts: EmperorParts) {
     this.#parts = parts;
@@ -302,6 +306,7 @@ class Emperor implements RunningEmperor, DeskListener {
   #mercyOver(): void {
     if (this.#ending === undefined || this.#ending.mercyOver) return;
     this.#ending.mercyOver = true;
+    this.#parts.hooks.abandon();
     this.#court.schedule(this.#hands.now() + LAST_WAIT_MS, () => this.#giveUp());
     this.#court.postToAll({ type: "mercy-over" });
   }
@@ -317,6 +322,8 @@ class Emperor implements RunningEmperor, DeskListener {
   }
 
   #bury(): void {
+    if (this.#buried) return;
+    this.#buried = true;
     void this.#parts.hooks.idle().then(() => {
       this.#logger.write({ level: "info", message: "The Emperor is buried." });
       this.#finish();

@@ -127,7 +127,7 @@ export function exited(
 /** There is no process and there was none that counts. */
 export function spawnFailed(
   turn: Turn,
-  phase: PhaseOf<"starting"> | PhaseOf<"stopping">,
+  phase: PhaseOf<"starting"> | PhaseOf<"running"> | PhaseOf<"stopping">,
   event: Extract<VassalEvent, { readonly type: "spawn-failed" }>,
 ): void {
   publish(turn, {

@@ -333,4 +333,10 @@ describe("the end of a running process", () => {
     ]);
     expect(life.noticeKinds).toEqual(["stopping", "killed"]);
   });
+
+  test("a hook that fails after the grace of a silent start is a failed start", () => {
+    const life = new Life().running().spawnFailed("vassal");
+    expect(life.phase("queued").reason).toBe("blacklist");
+    expect(life.noticeKinds.slice(-2)).toEqual(["spawn-failed", "blacklisted"]);
+  });
 });

@@ -2,7 +2,7 @@
 import type { VassalMessageName } from "@emperor/protocol";
 import { assertNever } from "./assert-never.ts";
 import { heartbeatDueAt, slowStartAt } from "./deadlines.ts";
-import { exited, killNow, stop } from "./ending.ts";
+import { exited, killNow, spawnFailed, stop } from "./ending.ts";
 import type { VassalEvent } from "./event.ts";
 import { clearFailures, publish, remember, update, type PhaseOf, type Turn } from "./turn.ts";
 import { noteWanted, withoutWanted } from "./wanted.ts";
@@ -51,9 +51,11 @@ export function stepRunning(turn: Turn, phase: PhaseOf<"running">, event: Vassal
     case "connection-waiting":
       // It accepts that connection itself.
       return;
-    case "spawned":
     case "spawn-failed":
-      // Both would contradict what `running` means: the answer to this spawn has come.
+      // Its hooks took longer than the grace of a silent start, and then one of them failed.
+      return spawnFailed(turn, phase, event);
+    case "spawned":
+      // It would contradict what `running` means: the answer to this spawn has come.
       return;
     default:
       return assertNever(event);
