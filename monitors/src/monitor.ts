@@ -23,7 +23,7 @@ export interface VassalSpec {
   readonly cwd: string;
   /** Absolute path of the config file, for file monitors. */
   readonly path?: string;
-  /** `dev:ino` of the file: one file that two monitors find is one vassal. */
+  /** `dev:ino` of the file: one file that two monitors find is one vassal. Left out for symbolic links. */
   readonly fileId?: string;
   /** Config text to push through the config pipe instead of a file name. */
   readonly config?: Uint8Array;

@@ -59,7 +59,8 @@ export function makeSpec(
     modifiedAt: facts.mtimeSec,
     cwd: finder.cwd,
     path,
-    fileId: fileIdOf(facts),
+    // Several links to one skeleton are several vassals: the target's inode is no identity of theirs.
+    ...(facts.isLink ? {} : { fileId: fileIdOf(facts) }),
     uid: facts.uid,
     gid: facts.gid,
     attributes,
