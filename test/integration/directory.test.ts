@@ -228,7 +228,7 @@ describe("several monitors", () => {
 
   test("one file found by a directory and a glob is one vassal, and that is said", async () => {
     const emperor = await startEmperor({
-      monitors: ["{vassals}", "{vassals}/*.ini"],
+      monitors: ["{vassals}", "{vassals}/app*.ini"],
       vassals: { "app.ini": loyal },
     });
     await emperor.vassalWith("app.ini", { loyal: 1 });
