@@ -146,7 +146,7 @@ function buildAddon() {
 /** The test programs: what each is linked with (all of it free of Node-API) and under which sanitizers. */
 const testPrograms = {
   "child-test": {
-    sources: ["plan.c", "launch.c", "child.c", "actions.c", "descriptors.c"],
+    sources: ["plan.c", "launch.c", "shared.c", "child.c", "actions.c", "descriptors.c"],
     sanitizers: "address,undefined",
   },
   "watch-test": { sources: ["watch.c"], sanitizers: "thread" },

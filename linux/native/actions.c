@@ -49,7 +49,15 @@ static int run_command(struct plan *plan, const char *path, char **argv, char **
     .vassal = (pid_t)syscall(SYS_getpid),
     .error = 0,
   };
-  pid_t pid = clone_sharing(0, -1, NULL, plan->command_stack, COMMAND_STACK_SIZE, command_main, &command);
+  struct sharing sharing = {
+    .flags = CLONE_VFORK,
+    .cgroup_fd = -1,
+    .stack = plan->command_stack,
+    .stack_size = COMMAND_STACK_SIZE,
+    .function = command_main,
+    .argument = &command,
+  };
+  pid_t pid = clone_sharing(&sharing);
   if (pid < 0) return errno;
   // This pid only: as the first process of a pid namespace we may be given others' orphans.
   if (wait_for_end(P_PID, pid, wait_status) != 0) return errno;

@@ -194,38 +194,59 @@ static _Noreturn void execute(struct plan *plan) {
   child_fail(plan, STAGE_EXEC, error, index, 0);
 }
 
+/* For whoever has to say where a child got stuck or was killed. */
+static void enter(struct plan *plan, enum stage stage) { plan->outcome.stage = (int32_t)stage; }
+
 _Noreturn void child_main(struct plan *plan) {
   // Until the ids are mapped we are nobody in the new namespace: nothing else may come first.
+  enter(plan, STAGE_USER_NAMESPACE);
   if (plan->has_user_map) wait_for_user_map(plan);
   // Early, so that everything below is already charged and killed with the cgroup; needs privilege.
+  enter(plan, STAGE_CGROUP);
   join_cgroups(plan);
   // Before any command is run: its processes shall belong to the vassal's session too.
+  enter(plan, STAGE_SESSION);
   if (plan->session && syscall(SYS_setsid) < 0) child_fail(plan, STAGE_SESSION, errno, -1, 0);
   // Before any command is run, which would inherit ignored signals. The mask stays full until exec.
+  enter(plan, STAGE_SIGNALS);
   reset_signals();
   // Raising a hard limit needs privilege that is dropped below.
+  enter(plan, STAGE_RLIMIT);
   set_limits(plan);
   // Needs privilege; the actions shall see the mounts.
+  enter(plan, STAGE_MOUNT);
   set_mounts(plan);
+  enter(plan, STAGE_BEFORE_DROP_ACTION);
   run_actions(plan, &plan->before_drop, STAGE_BEFORE_DROP_ACTION);
   // Needs CAP_SETPCAP, which the change of uid takes away.
+  enter(plan, STAGE_CAPABILITY_BOUND);
   if (plan->has_bound) limit_bounding_set(plan);
   // Likewise; and it decides what the change of uid does to capabilities.
+  enter(plan, STAGE_SECUREBITS);
   if (plan->securebits >= 0 && prctl(PR_SET_SECUREBITS, plan->securebits, 0, 0, 0) != 0) child_fail(plan, STAGE_SECUREBITS, errno, -1, 0);
+  enter(plan, STAGE_UID);
   if (plan->has_credentials) set_credentials(plan);
   // Ambient capabilities are cleared by a change of uid, so they are raised after it.
+  enter(plan, STAGE_CAPABILITY_AMBIENT);
   if (plan->has_ambient) set_ambient_capabilities(plan);
   // After everything that may need privilege; exec can gain none from here on.
+  enter(plan, STAGE_NO_NEW_PRIVS);
   if (plan->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) child_fail(plan, STAGE_NO_NEW_PRIVS, errno, -1, 0);
   // The kernel forgets it at each change of credentials: it must come after all of them.
+  enter(plan, STAGE_PARENT_DEATH_SIGNAL);
   if (plan->parent_death_signal != 0) set_parent_death_signal(plan);
   // Closes the descriptors used above (cgroup, pidfd). Before the actions, so that no command of the
   // vassal inherits what belongs to the parent.
+  enter(plan, STAGE_DESCRIPTORS);
   if (place_descriptors(plan) != 0) child_fail(plan, STAGE_DESCRIPTORS, errno, -1, 0);
+  enter(plan, STAGE_UMASK);
   if (plan->umask >= 0) syscall(SYS_umask, plan->umask);
   // With the vassal's own rights: it may only be where it may go.
+  enter(plan, STAGE_CWD);
   if (plan->cwd != NULL && chdir(plan->cwd) != 0) child_fail(plan, STAGE_CWD, errno, -1, 0);
+  enter(plan, STAGE_ACTION);
   run_actions(plan, &plan->actions, STAGE_ACTION);
+  enter(plan, STAGE_LATE_CWD);
   if (plan->late_cwd != NULL && chdir(plan->late_cwd) != 0) child_fail(plan, STAGE_LATE_CWD, errno, -1, 0);
   execute(plan);
 }

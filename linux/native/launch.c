@@ -1,7 +1,7 @@
 /*
- * Clones. `shared` children borrow our memory until exec (the cost does not depend on our size),
- * `copied` ones get a copy and report through a pipe. Every way out of here leaves either a live
- * child with its descriptors in the caller's hands, or nothing at all.
+ * Starts children. `copied` ones, which get a copy of our memory and report through a pipe, are made
+ * here, `shared` ones in shared.c. Every way out of here leaves either a live child with its
+ * descriptors in the caller's hands, or nothing at all.
  */
 #include "launch.h"
 
@@ -12,76 +12,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "child.h"
+#include "shared.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
-
-enum { STACK_SIZE = 64 * 1024, GUARD_SIZE = 64 * 1024 };
-
-#if defined(__x86_64__)
-/*
- * clone3 with a stack cannot be called through syscall(): the child would return into a frame that
- * is not on its stack. So the child calls its function right here and ends if that returns.
- */
-static long clone3_onto_stack(struct clone_args *arguments, int (*function)(void *), void *argument) {
-  long result;
-  register long function_register __asm__("r8") = (long)function;
-  register long argument_register __asm__("r9") = (long)argument;
-  __asm__ volatile(
-    "syscall\n\t"
-    "testq %%rax, %%rax\n\t"
-    "jnz 1f\n\t"
-    "xorl %%ebp, %%ebp\n\t"
-    "movq %%r9, %%rdi\n\t"
-    "callq *%%r8\n\t"
-    "movl %%eax, %%edi\n\t"
-    "movl %[exit_group], %%eax\n\t"
-    "syscall\n\t"
-    "hlt\n\t"
-    "1:"
-    : "=a"(result)
-    : "a"((long)SYS_clone3), "D"(arguments), "S"(sizeof *arguments), "r"(function_register), "r"(argument_register),
-      [exit_group] "i"(SYS_exit_group)
-    : "rcx", "r11", "memory", "cc");
-  return result;
-}
-#else
-/* Elsewhere libc's clone() below does all but CLONE_INTO_CGROUP, which the child makes up for. */
-static long clone3_onto_stack(struct clone_args *arguments, int (*function)(void *), void *argument) {
-  (void)arguments, (void)function, (void)argument;
-  return -ENOSYS;
-}
-#endif
-
-pid_t clone_sharing(uint64_t flags, int cgroup_fd, int *pidfd, char *stack, size_t stack_size, int (*function)(void *), void *argument) {
-  flags |= CLONE_VM | CLONE_VFORK;
-  struct clone_args arguments = {
-    .flags = flags | (pidfd != NULL ? CLONE_PIDFD : 0) | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
-    .pidfd = (uint64_t)(uintptr_t)pidfd,
-    .exit_signal = SIGCHLD,
-    .stack = (uint64_t)(uintptr_t)stack,
-    .stack_size = stack_size,
-    .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
-  };
-  long result = clone3_onto_stack(&arguments, function, argument);
-  // clone3 is unknown before Linux 5.3 and forbidden by the seccomp filters of some containers.
-  if ((result == -ENOSYS || result == -EPERM) && cgroup_fd < 0) {
-    int pid = clone(function, stack + stack_size, (int)(flags | (pidfd != NULL ? CLONE_PIDFD : 0) | SIGCHLD), argument, pidfd);
-    if (pid >= 0) return pid;
-    // EPERM of both is the kernel's answer, not a filter's.
-    result = -errno;
-  }
-  if (result >= 0) return (pid_t)result;
-  errno = (int)-result;
-  return -1;
-}
 
 /* fork() by clone3: the child returns 0. libc's fork would run handlers that take locks. */
 static pid_t clone_copying(uint64_t flags, int cgroup_fd, int *pidfd) {
@@ -111,24 +51,10 @@ int wait_for_end(int id_type, int id, int *wait_status) {
   return 0;
 }
 
-static int child_entry(void *plan) { child_main(plan); }
-
-static bool prepare_stack(struct launcher *launcher) {
-  if (launcher->stack != NULL) return true;
-  char *area = mmap(NULL, GUARD_SIZE + STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
-  if (area == MAP_FAILED) return false;
-  // A step that needs more stack than there is shall crash in the child, not corrupt our heap.
-  if (mprotect(area, GUARD_SIZE, PROT_NONE) != 0) {
-    munmap(area, GUARD_SIZE + STACK_SIZE);
-    return false;
-  }
-  launcher->stack = area + GUARD_SIZE;
-  return true;
-}
-
 void launcher_release(struct launcher *launcher) {
-  if (launcher->stack != NULL) munmap(launcher->stack - GUARD_SIZE, GUARD_SIZE + STACK_SIZE);
+  release_stack(launcher->stack);
   if (launcher->self_pid != 0 && launcher->self_pidfd > 0) close(launcher->self_pidfd);
+  // What overdue children still use stays where it is.
   memset(launcher, 0, sizeof *launcher);
 }
 
@@ -138,35 +64,16 @@ static void close_pair(int pair[2]) {
   pair[0] = pair[1] = -1;
 }
 
-static bool give_up(struct outcome *failure, enum stage stage, int error, int wait_status) {
+bool give_up(struct outcome *failure, enum stage stage, int error, int wait_status) {
   *failure = (struct outcome){.kind = OUTCOME_FAILURE, .stage = (int32_t)stage, .error = error, .index = -1, .wait_status = wait_status};
   return false;
 }
 
-/* The child ends or is ended: takes its corpse away so that none is left. */
-static int bury(int pidfd) {
+int bury(int pidfd) {
   int wait_status = 0;
   (void)wait_for_end(P_PIDFD, pidfd, &wait_status);
   close(pidfd);
   return wait_status;
-}
-
-static bool launch_shared(struct launcher *launcher, struct plan *plan, struct launched *result, struct outcome *failure) {
-  if (!prepare_stack(launcher)) return give_up(failure, STAGE_PREPARE, errno, 0);
-  int pidfd = -1;
-  int cgroup_fd = plan->join_cgroup_by_hand ? -1 : plan->cgroup_fd;
-  plan->outcome.kind = 0;
-  pid_t pid = clone_sharing(plan->namespaces, cgroup_fd, &pidfd, launcher->stack, STACK_SIZE, child_entry, plan);
-  if (pid < 0) return give_up(failure, STAGE_CLONE, errno, 0);
-  if (plan->outcome.kind == OUTCOME_EXEC) {
-    *result = (struct launched){.pid = pid, .pidfd = pidfd, .status_fd = -1, .program = plan->outcome.index};
-    return true;
-  }
-  int wait_status = bury(pidfd);
-  // No word at all: killed from outside in the middle of a step.
-  if (plan->outcome.kind != OUTCOME_FAILURE) return give_up(failure, STAGE_CLONE, 0, wait_status);
-  *failure = plan->outcome;
-  return false;
 }
 
 static int write_process_file(pid_t pid, const char *name, const char *text) {
@@ -243,7 +150,14 @@ static int own_pidfd(struct launcher *launcher) {
   return launcher->self_pidfd;
 }
 
+static bool is_overdue(const struct launcher *launcher, const struct plan *plan) {
+  for (const struct plan *overdue = launcher->overdue; overdue != NULL; overdue = overdue->next_overdue)
+    if (overdue == plan) return true;
+  return false;
+}
+
 bool launch(struct launcher *launcher, struct plan *plan, struct launched *result, struct outcome *failure) {
+  bury_overdue(launcher);
   plan->parent_pid = (pid_t)syscall(SYS_getpid);
   plan->parent_pidfd = plan->parent_death_signal != 0 ? own_pidfd(launcher) : -1;
   // No handler of ours may run in the child, and no thread's setuid() may be waited for by it: all
@@ -254,10 +168,11 @@ bool launch(struct launcher *launcher, struct plan *plan, struct launched *resul
   for (;;) {
     ok = plan->copied ? launch_copied(plan, result, failure) : launch_shared(launcher, plan, result, failure);
     if (ok || failure->stage != STAGE_CLONE || plan->cgroup_fd < 0 || plan->join_cgroup_by_hand) break;
-    // CLONE_INTO_CGROUP came with Linux 5.7: older ones answer one of these.
-    if (failure->error != EINVAL && failure->error != E2BIG && failure->error != ENOSYS) break;
+    // CLONE_INTO_CGROUP came with Linux 5.7: older kernels, and filters, answer one of these.
+    if (failure->error != EINVAL && failure->error != E2BIG && failure->error != ENOSYS && failure->error != EPERM) break;
     plan->join_cgroup_by_hand = true;
   }
   raw_sigmask(mask, NULL);
+  if (!is_overdue(launcher, plan)) plan_free(plan);
   return ok;
 }

@@ -166,6 +166,7 @@ static void read_plan(struct reader *r, struct plan *plan) {
   }
   plan->parent_death_signal = (int)next_integer(r, 0, 64);
   plan->umask = (int)next_integer(r, -1, 0777);
+  plan->timeout_ms = (uint32_t)next_integer(r, 1, 3600000);
   plan->has_user_map = next_flag(r);
   plan->deny_setgroups = next_flag(r);
   plan->uid_map = next_string(r);

@@ -146,7 +146,16 @@ struct plan {
   int parent_pidfd;
   /* What a command action runs on; allocated only when there is one. */
   char *command_stack;
+  /* Its stage is always the current one, so that a child that gets stuck can be told where. */
   volatile struct outcome outcome;
+  /* `shared`: 1 while the child lives in our memory; the kernel clears it at exec and at the end. */
+  volatile int32_t borrowed;
+  /* `shared`: how long the parent waits for that. */
+  uint32_t timeout_ms;
+  /* Of a child that could not be ended in time: what it still needs, see launch.c. */
+  struct plan *next_overdue;
+  char *overdue_stack;
+  int overdue_pidfd;
 };
 
 /*

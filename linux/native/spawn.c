@@ -22,9 +22,7 @@ static napi_value spawn(napi_env env, napi_callback_info info) {
   struct outcome failure = {.kind = OUTCOME_FAILURE, .stage = STAGE_PREPARE, .error = error, .index = -1, .wait_status = 0};
   if (plan == NULL) return failure_array(env, &failure);
   struct launched child;
-  bool ok = launch(&addon_of(env)->launcher, plan, &child, &failure);
-  plan_free(plan);
-  if (!ok) return failure_array(env, &failure);
+  if (!launch(&addon_of(env)->launcher, plan, &child, &failure)) return failure_array(env, &failure);
   double result[5] = {1, child.pid, child.pidfd, child.status_fd, child.program};
   return make_numbers(env, result, 5);
 }

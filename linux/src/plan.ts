@@ -48,6 +48,9 @@ export const ACTION_KINDS: readonly SetupAction["kind"][] = [
   "exit",
 ];
 
+/** Far above what a set-up takes (below a millisecond), far below what an operator would call a hang. */
+const DEFAULT_SETUP_TIMEOUT_MS = 1000;
+
 export interface PackedPlan {
   readonly numbers: Float64Array;
   readonly text: string;
@@ -171,6 +174,7 @@ export function packPlan(options: SpawnOptions): PackedPlan | undefined {
   packer.number(limits.length);
   for (const limit of limits) packer.number(limit.resource, limit.soft, limit.hard);
   packer.number(options.parentDeathSignal ?? 0, options.umask ?? -1);
+  packer.number(options.setupTimeoutMs ?? DEFAULT_SETUP_TIMEOUT_MS);
   packer.flag(options.userMap !== undefined);
   packer.flag(options.userMap?.denySetgroups);
   packer.string(options.userMap?.uidMap ?? "");

@@ -60,7 +60,7 @@ export function connect(address: SocketAddress): { fd: number; finished: boolean
   return { fd, finished: finished === 1 };
 }
 
-/** Symbolic errno of a connection's pending error, `undefined` when there is none. Reading clears it. */
+/** errno of a connection's pending error, `undefined` when there is none. Reading clears it. */
 export function socketError(fd: number): number | undefined {
   const errno = native.socketError(fd);
   return errno === 0 ? undefined : errno;

@@ -142,6 +142,13 @@ export interface SpawnOptions {
    * only after the status came: then an end of the set-up is never taken for the program's.
    */
   readonly mode: "shared" | "copied";
+  /**
+   * `shared` only: how long the calling thread waits for exec, default 1000. A vassal's user may stop
+   * a process that runs as that user (SIGSTOP) or own the file system of its directory, so a set-up
+   * can get stuck between the change of user and exec. Then the child is killed and the failure is
+   * ETIMEDOUT at the stage where it was. `copied` never makes the caller wait.
+   */
+  readonly setupTimeoutMs?: number;
 }
 
 export interface SpawnFailure {

@@ -45,7 +45,6 @@ static struct result run(const struct options *options) {
   struct result result = {.program = -2};
   int before = open_descriptors();
   result.launched = launch(&launcher, plan, &child, &result.failure);
-  plan_free(plan);
   if (result.launched) {
     struct outcome record;
     // What a first attempt left there, before the one that worked.

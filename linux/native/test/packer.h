@@ -104,6 +104,7 @@ static inline void pack(struct packed *packed, const struct options *options) {
   if (options->nofile > 0) add_number(packed, 7), add_number(packed, options->nofile), add_number(packed, options->nofile);
   add_number(packed, options->death_signal);
   add_number(packed, options->umask != NULL ? *options->umask : -1);
+  add_number(packed, 1000);
   add_number(packed, options->uid_map != NULL);
   add_number(packed, options->deny_setgroups);
   add_string(packed, options->uid_map);
