@@ -25,14 +25,14 @@ function cValues(expressions: readonly string[]): number[] {
     "sys/mount.h",
     "linux/capability.h",
     "linux/securebits.h",
-    "linux/mount.h",
   ];
+  const source = [
+    "#define _GNU_SOURCE",
+    ...headers.map((name) => `#include <${name}>`),
+    ...expressions.map((expression, index) => `long value_${index} = (long)(${expression});`),
+    "",
+  ].join("\n");
   // Without linking: the compiler prints the values as an assembly listing.
-  const source = `#define _GNU_SOURCE\n${headers
-    .filter((name) => name !== "linux/mount.h")
-    .map((name) => `#include <${name}>`)
-    .join("\n")}
-    ${expressions.map((expression, index) => `long value_${index} = (long)(${expression});`).join("\n")}`;
   const listing = execFileSync(
     process.env["CC"] ?? "cc",
     ["-S", "-O0", "-x", "c", "-o", "-", "-"],
