@@ -184,8 +184,8 @@ export class Simulation {
     const entry = names.length === 0 ? undefined : source.entries.get(this.#chance.pick(names));
     if (entry === undefined || this.#chance.happens(0.25)) return this.#add();
     if (this.#chance.happens(0.3)) return source.remove(entry.name);
-    // Not a file that two monitors see: of that the Emperor remembers what the second monitor said
-    // before its new word was refused, and would follow it when the first one lets go.
+    // Not yet a file that two monitors see: when the second monitor's new word is refused, the Emperor
+    // keeps its old one and follows that when the first monitor lets go. A known defect; this exception goes with it.
     const uid =
       !entry.shared && this.#faults.strikes("refused-owner")
         ? 0
