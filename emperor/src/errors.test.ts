@@ -29,6 +29,8 @@ describe("system errors", () => {
     });
     expect(reasonOf(error)).toBe("EACCES: permission denied");
     expect(errnoOf(error)).toBe("EACCES");
+    const listen = new Error("listen EADDRNOTAVAIL: address not available 1.2.3.4:80");
+    expect(reasonOf(listen)).toBe("EADDRNOTAVAIL: address not available");
     expect(reasonOf("text")).toBe("text");
     expect(errnoOf(new Error("x"))).toBe("");
   });

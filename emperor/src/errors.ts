@@ -53,8 +53,9 @@ export class EmperorError extends Error {
 /** `EACCES: permission denied`: the part of a system error that says why, without Node's decoration. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // Node writes `EACCES: permission denied, open '/x'`: call and path are said by the caller.
-  return /^[A-Z0-9]+: [^,]+/.exec(error.message)?.[0] ?? error.message;
+  // Node writes `EACCES: permission denied, open '/x'` or `listen EADDRINUSE: address already in use
+  // :::80`: call and path are said by the caller.
+  return /\bE[A-Z0-9]+: [a-z][a-z -]*[a-z]/.exec(error.message)?.[0] ?? error.message;
 }
 
 /** The errno name of a system error, `""` for anything else. */

@@ -132,7 +132,9 @@ async function goToBackground(launch: Launch, logFile: string): Promise<number> 
 function sayLastWords(launch: Launch, error: unknown): number {
   const expected = error instanceof EmperorError;
   const text = error instanceof Error ? error.message : String(error);
-  const message = expected ? text : `this is a bug, please report it: ${text}`;
+  const message = expected
+    ? text
+    : `this is a bug, please report it: ${text}; the Emperor ends, and its vassals with it`;
   const exitCode = expected ? error.exitCode : EXIT.bug;
   const stack = expected || !(error instanceof Error) ? undefined : error.stack;
   const { log, report } = launch;
