@@ -178,9 +178,9 @@ export class FakeMachine implements Hands {
     this.#listening().onSpawned(process.handle, process.pid);
   }
 
-  /** For programs: it did not. */
+  /** For programs: it did not, or a hook between it and the program failed. */
   spawnFails(process: FakeProcess, failure: SpawnFailureReport): void {
-    if (process.state !== "spawning") return;
+    if (process.state === "reaped") return;
     process.state = "reaped";
     this.#listening().onSpawnFailed(process.handle, failure);
   }

@@ -13,6 +13,7 @@ const NAMES = [
   // What vassals do.
   "spawn-fails",
   "spawn-exile",
+  "late-spawn-failure",
   "crashes",
   "loyal-crashes",
   "exile",

@@ -244,7 +244,7 @@ export class Judge {
   /** Between the order to spawn and what gives its slot back. */
   #isStarting(process: FakeProcess): boolean {
     const now = this.#machine.now();
-    const { startGraceMs } = this.#rules.policy;
+    const startGraceMs = this.#rules.policy.startGraceMs - SLACK_MS;
     if (process.state === "reaped") return false;
     const ledger = this.#tenants.ledgerOf(process);
     if (ledger.spawnedAt === undefined) return now - process.orderedAt < startGraceMs;

@@ -138,7 +138,11 @@ export class Simulation {
         this.#machine.listener = broken.listener;
         return broken.hands;
       },
-      hooks: { vassalEnded: () => undefined, idle: async () => undefined },
+      hooks: {
+        vassalEnded: () => undefined,
+        idle: async () => undefined,
+        abandon: () => undefined,
+      },
       refusalOf: (spec) =>
         this.#settings.tyrant && spec.uid === 0 ? `${spec.name} belongs to root` : undefined,
       version: "0.0.0",

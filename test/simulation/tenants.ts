@@ -3,6 +3,7 @@
  * of the run, and a ledger of what it really did, against which the Emperor is judged.
  */
 import { VASSAL_MESSAGES, type EmperorMessageName } from "@emperor/protocol";
+import type { SpawnFailureReport } from "../../emperor/src/court/hands.ts";
 import type { Chance } from "./chance.ts";
 import type { FakeMachine, FakeProcess, Program } from "./fake-machine.ts";
 import type { Faults } from "./faults.ts";
@@ -95,11 +96,7 @@ export class Tenants implements Program {
       : this.#chance.integer(0, 3);
     const happen = (): void => {
       if (outcome === "spawned") return this.#spawned(process, ledger);
-      ledger.spawnFailure = outcome;
-      ledger.endedAt = machine.now();
-      this.onEnded(ledger);
-      this.#ledgers.delete(process.handle);
-      machine.spawnFails(process, { cause: outcome, detail: "the simulation says so" });
+      this.#fails(process, ledger, outcome);
     };
     // The outcome may come before the order returns.
     if (afterMs === 0) happen();
@@ -143,6 +140,17 @@ export class Tenants implements Program {
     return "spawned";
   }
 
+  #fails(process: FakeProcess, ledger: Ledger, cause: SpawnFailureReport["cause"]): void {
+    if (process.state === "reaped") return;
+    const machine = this.#on();
+    ledger.spawnFailure = cause;
+    ledger.endedAt = machine.now();
+    this.onEnded(ledger);
+    this.#ledgers.delete(process.handle);
+    this.#manners.delete(process.handle);
+    machine.spawnFails(process, { cause, detail: "the simulation says so" });
+  }
+
   #spawned(process: FakeProcess, ledger: Ledger): void {
     const machine = this.#on();
     const chance = this.#chance;
@@ -155,6 +163,11 @@ export class Tenants implements Program {
         : chance.integer(0, 20),
     });
     machine.spawned(process);
+    if (this.#faults.strikes("late-spawn-failure")) {
+      // A hook that runs before the program does: nobody is there yet who could speak or obey.
+      machine.in(chance.duration(1, 4000), () => this.#fails(process, ledger, "vassal"));
+      return;
+    }
     if (this.#faults.strikes("crashes"))
       this.#ends(process, chance.duration(1, 4000), chance.pick([0, 1, 3, 255]));
     if (this.#faults.strikes("exile")) this.#ends(process, chance.duration(1, 2000), 26);
