@@ -21,6 +21,7 @@ import { Pidfiles } from "./pidfile.ts";
 import { prepareProcess, runPhase, type OwnLog } from "./prepare.ts";
 import { SystemdNotifier } from "./sd-notify.ts";
 import { connectSignals } from "./signals.ts";
+import { ownTidier } from "./tidy.ts";
 
 export interface GovernRequest {
   readonly settings: Settings;
@@ -129,6 +130,7 @@ function assemble(
   logger: Logger,
   version: string,
 ): RunningEmperor {
+  const tidier = ownTidier();
   return createEmperor({
     settings,
     logger,
@@ -137,6 +139,7 @@ function assemble(
     hooks,
     refusalOf: (spec) => tyrantRefusal(settings, spec),
     version,
+    observers: tidier === undefined ? [] : [() => tidier.note()],
     identity: {
       pid: process.pid,
       uid: process.getuid?.() ?? 0,
