@@ -36,7 +36,8 @@ export function slowStartAt(phase: PhaseOf<"running">, policy: Policy): Instant 
 
 /**
  * The one deadline of a vassal: at that instant it wants a `timer` event. undefined: only something
- * that happens can move it. After a `timer` at or past the deadline the next one lies in the future.
+ * that happens can move it. A `timer` at the deadline may lead to another one at the same instant (a
+ * stop without tolerance is a kill at once), but never to more than a few: no deadline stays behind.
  */
 export function deadlineOf(vassal: Vassal, policy: Policy): Instant | undefined {
   const phase = vassal.phase;
