@@ -233,7 +233,9 @@ describe("files that the Emperor writes", () => {
       if (processInfo(pid)?.command.includes("emperor") === true) process.kill(pid, "SIGKILL");
     });
     await waitFor("the vassal of the daemon", () => run.reports.of("settled", "a.ini")[0]);
-    expect(readFileSync(join(run.path, "daemon.log"), "utf8")).toContain("starting uWSGI Emperor");
+    await waitFor("the daemon's log", () =>
+      readFileSync(join(run.path, "daemon.log"), "utf8").includes("starting uWSGI Emperor"),
+    );
     process.kill(pid, "SIGTERM");
     await waitFor("the daemon and its vassal to be gone", () => run.processes().length === 0);
   });
