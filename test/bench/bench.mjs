@@ -41,7 +41,7 @@ function findPeers() {
     {
       name: "this Emperor",
       command: [emperor],
-      version: output(emperor, ["--version"]),
+      version: output(emperor, ["--version"]).split(" ").at(-1),
       samples: 20,
       phaseMs: 400,
     },
