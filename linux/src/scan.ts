@@ -41,24 +41,33 @@ function decodeNames(bytes: Uint8Array): { names: string[]; valid: (index: numbe
   }
 }
 
+/**
+ * A number out of a Float64Array is a box of 16 bytes wherever it is stored, also when it is a small
+ * integer; this makes it one. An Emperor keeps a dozen of them per vassal.
+ */
+function small(value: number | undefined): number {
+  const integer = (value ?? 0) | 0;
+  return integer === value ? integer : (value ?? 0);
+}
+
 function makeEntry(name: string, fields: Float64Array, at: number): ScanEntry {
   const entry = {
     name,
-    dev: fields[at + 1] ?? 0,
-    ino: fields[at + 2] ?? 0,
-    size: fields[at + 3] ?? 0,
-    mtimeSec: fields[at + 4] ?? 0,
-    mtimeNsec: fields[at + 5] ?? 0,
-    ctimeSec: fields[at + 6] ?? 0,
-    ctimeNsec: fields[at + 7] ?? 0,
-    uid: fields[at + 8] ?? 0,
-    gid: fields[at + 9] ?? 0,
-    mode: fields[at + 10] ?? 0,
-    nlink: fields[at + 11] ?? 0,
+    dev: small(fields[at + 1]),
+    ino: small(fields[at + 2]),
+    size: small(fields[at + 3]),
+    mtimeSec: small(fields[at + 4]),
+    mtimeNsec: small(fields[at + 5]),
+    ctimeSec: small(fields[at + 6]),
+    ctimeNsec: small(fields[at + 7]),
+    uid: small(fields[at + 8]),
+    gid: small(fields[at + 9]),
+    mode: small(fields[at + 10]),
+    nlink: small(fields[at + 11]),
     isLink: fields[at + 12] === 1,
   };
   return entry.isLink
-    ? { ...entry, linkUid: fields[at + 13] ?? 0, linkGid: fields[at + 14] ?? 0 }
+    ? { ...entry, linkUid: small(fields[at + 13]), linkGid: small(fields[at + 14]) }
     : entry;
 }
 

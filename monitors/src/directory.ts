@@ -127,6 +127,6 @@ export class DirectoryFinder implements FileFinder {
   }
 
   pathOf(name: string): string {
-    return this.address === "/" ? `/${name}` : `${this.address}/${name}`;
+    return [this.address === "/" ? "" : this.address, name].join("/");
   }
 }

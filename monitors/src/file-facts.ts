@@ -51,8 +51,9 @@ export function sameState(a: FileFacts, b: FileFacts): boolean {
 
 /** `VassalSpec.version` of a file. */
 export function versionOf(facts: FileFacts): string {
-  const nanoseconds = String(facts.mtimeNsec).padStart(9, "0");
-  return `${facts.mtimeSec}.${nanoseconds}-${facts.size}-${facts.dev}:${facts.ino}-${facts.uid}:${facts.gid}`;
+  const { mtimeSec, mtimeNsec, size, dev, ino, uid, gid } = facts;
+  // Joined, not a template: V8 would keep that as a tree of its parts, three times as large.
+  return [mtimeSec, String(mtimeNsec).padStart(9, "0"), size, dev, ino, uid, gid].join(":");
 }
 
 /** `VassalSpec.fileId` of a file. */

@@ -188,14 +188,11 @@ export class Simulation {
     const entry = names.length === 0 ? undefined : source.entries.get(this.#chance.pick(names));
     if (entry === undefined || this.#chance.happens(0.25)) return this.#add();
     if (this.#chance.happens(0.3)) return source.remove(entry.name);
-    // Not yet a file that two monitors see: when the second monitor's new word is refused, the Emperor
-    // keeps its old one and follows that when the first monitor lets go. A known defect; this exception goes with it.
-    const uid =
-      !entry.shared && this.#faults.strikes("refused-owner")
-        ? 0
-        : this.#faults.strikes("owner-change")
-          ? this.#chance.integer(1000, 1003)
-          : entry.uid;
+    const uid = this.#faults.strikes("refused-owner")
+      ? 0
+      : this.#faults.strikes("owner-change")
+        ? this.#chance.integer(1000, 1003)
+        : entry.uid;
     source.set({ ...entry, uid, version: ++this.#versions });
     // Twice in a moment, as editors and rsync do it.
     if (this.#chance.happens(0.2)) source.set({ ...entry, uid, version: ++this.#versions });

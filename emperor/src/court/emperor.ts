@@ -233,9 +233,10 @@ class Emperor implements RunningEmperor, DeskListener {
     const attribute = (name: string | undefined): string =>
       name === undefined ? "" : (spec.attributes[name]?.[0] ?? "");
     const owner = tyrant ? `${spec.uid}:${spec.gid}` : "";
+    const parts = [owner, attribute(wrapperAttribute), attribute(chdirAttribute)];
     return {
       version: spec.version,
-      identity: [owner, attribute(wrapperAttribute), attribute(chdirAttribute)].join("\0"),
+      identity: parts.every((part) => part === "") ? "" : parts.join("\0"),
       pushed: spec.config !== undefined,
       onDemand: false,
     };
@@ -254,6 +255,8 @@ class Emperor implements RunningEmperor, DeskListener {
       this.#refused.set(id, text);
       this.log("error", refusal);
     }
+    // What it wanted before is refused with it: neither as a vassal nor as somebody's heir it stays.
+    this.#claims?.dropShadow(spec.monitor, spec.name);
     this.#court.unwant(spec.monitor, spec.name);
     return true;
   }

@@ -2,8 +2,6 @@
 import type { Policy } from "../lifecycle/index.ts";
 import type { Settings } from "../options/settings.ts";
 
-/** Up for so long without a request counts as healthy: a site without traffic is no bad one. */
-const HEALTHY_AFTER_MS = 30_000;
 /** A loyal process that lived shorter than this died quickly. */
 const QUICK_DEATH_MS = 3000;
 /** So many quick deaths in a row are respawned at once, as uWSGI does with all of them. */
@@ -20,7 +18,7 @@ export function policyOf(settings: Settings): Policy {
     throttleMs: settings.throttleMs,
     maxThrottleMs: settings.maxThrottleMs,
     blacklist: settings.blacklist,
-    healthyAfterMs: HEALTHY_AFTER_MS,
+    healthyAfterMs: settings.healthyAfterMs,
     quickDeathMs: QUICK_DEATH_MS,
     quickDeathsFree: QUICK_DEATHS_FREE,
     heartbeatMs: settings.requiredHeartbeatMs,
