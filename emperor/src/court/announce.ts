@@ -3,7 +3,7 @@
  * are uWSGI's, letter by letter (`dated` marks those that it prefixes with the time); the rest says
  * what happened, why, and what happens next. Pure: it writes nothing.
  */
-import type { ExitReason, Notice, StopReason } from "../lifecycle/index.ts";
+import type { ExitReason, Notice, NoticeKind, StopReason } from "../lifecycle/index.ts";
 import type { CourtRecord } from "./record.ts";
 
 export type Severity = "debug" | "info" | "warning" | "error";
@@ -20,108 +20,97 @@ export interface AnnouncementPolicy {
   readonly curseToleranceMs: number;
 }
 
+type NoticeOf<Kind extends NoticeKind> = Extract<Notice, { readonly kind: Kind }>;
+
+/** What there is to say of one kind of notice. `name` stands in the line as it is. */
+type Speaker<Kind extends NoticeKind> = (
+  name: string,
+  notice: NoticeOf<Kind>,
+  record: CourtRecord,
+  policy: AnnouncementPolicy,
+) => readonly Announcement[];
+
+const SILENCE: readonly Announcement[] = [];
+
+const SPEAKERS: { readonly [Kind in NoticeKind]: Speaker<Kind> } = {
+  spawning: () => SILENCE,
+  heartbeat: () => SILENCE,
+  "waiting-on-demand": () => SILENCE,
+  running: (name, { spoke }) =>
+    spoke ? SILENCE : [say("debug", `[emperor] vassal ${name} runs and has said nothing yet`)],
+  started: (name, { pid }, { vassal }) => [
+    say("info", `[emperor] started vassal ${name} (pid: ${pid}, start ${vassal.history.starts})`),
+  ],
+  queued: (name, { reason, delayMs }) =>
+    reason === "new" || delayMs === 0
+      ? SILENCE
+      : [
+          say(
+            "info",
+            `[emperor] vassal ${name} waits ${seconds(delayMs)} before its next start (${reason})`,
+          ),
+        ],
+  ready: (name) => [classic("info", `[emperor] vassal ${name} has been spawned`)],
+  accepting: (name) => [classic("info", `[emperor] vassal ${name} is ready to accept requests`)],
+  loyal: (name) => [classic("info", `[emperor] vassal ${name} is now loyal`)],
+  healthy: (name, { upMs }) => [
+    say("info", `[emperor] vassal ${name} has been up for ${seconds(upMs)}: taken as healthy`),
+  ],
+  reloading: (name) => [classic("info", `[emperor] reload the uwsgi instance ${name}`)],
+  "config-changed-while-waiting": (name) => [
+    classic("info", `[emperor] updated configuration for "on demand" instance ${name}`),
+  ],
+  stopping: (name, { reason }, record) => stopping(record, name, reason),
+  "channel-lost": (name, _notice, record, { curseToleranceMs }) => [
+    say(
+      "warning",
+      `[emperor] vassal ${name} (pid: ${pidOf(record)}) closed its channel and lives on: killed in ${seconds(curseToleranceMs)} unless it exits`,
+    ),
+  ],
+  "heartbeat-missed": (name, _notice, _record, { requiredHeartbeatMs }) => [
+    say(
+      "warning",
+      `[emperor] vassal ${name} sent no heartbeat in last ${Math.round(requiredHeartbeatMs / 1000)} seconds, brutally respawning it...`,
+    ),
+  ],
+  killed: (name, { why }, record) => [
+    why === "mercy"
+      ? classic("warning", `[emperor] NO MERCY for vassal ${name} !!!`)
+      : say(
+          "warning",
+          `[emperor] vassal ${name} (pid: ${pidOf(record)}) did not stop in time: SIGKILL (${why})`,
+        ),
+  ],
+  exited: (name, notice, record) => exited(record, name, notice),
+  "spawn-failed": (name, { detail, cause }) => [
+    say("error", `[emperor] unable to start vassal ${name}: ${detail}; ${afterFailure(cause)}`),
+  ],
+  blacklisted: (name, { failures, delayMs, atMaximum }) =>
+    blacklisted(name, failures, delayMs, atMaximum),
+  damped: (name, { quickDeaths, delayMs }) => [
+    say(
+      "warning",
+      `[emperor] vassal ${name} was loyal and died quickly ${quickDeaths} times in a row: next start in ${seconds(delayMs)}`,
+    ),
+  ],
+  unlisted: (name, { reason }) =>
+    reason === "forgiven"
+      ? SILENCE
+      : [say("info", `[emperor] vassal ${name} leaves the blacklist (${reason})`)],
+  resting: (name, { reason }) => resting(name, reason),
+  removed: (name) => [classic("info", `[emperor] removed uwsgi instance ${name}`)],
+};
+
 /** Lines for one notice, in order. Most have one, debug matters none. `name` must be escaped already. */
-export function announce(
+export function announce<Kind extends NoticeKind>(
   record: CourtRecord,
   name: string,
-  notice: Notice,
+  notice: NoticeOf<Kind>,
   policy: AnnouncementPolicy,
 ): readonly Announcement[] {
-  switch (notice.kind) {
-    case "spawning":
-    case "heartbeat":
-    case "waiting-on-demand":
-      return [];
-    case "running":
-      return notice.spoke
-        ? []
-        : [say("debug", `[emperor] vassal ${name} runs and has said nothing yet`)];
-    case "started":
-      return [
-        say(
-          "info",
-          `[emperor] started vassal ${name} (pid: ${notice.pid}, start ${record.vassal.history.starts})`,
-        ),
-      ];
-    case "queued":
-      return notice.reason === "new" || notice.delayMs === 0
-        ? []
-        : [
-            say(
-              "info",
-              `[emperor] vassal ${name} waits ${seconds(notice.delayMs)} before its next start (${notice.reason})`,
-            ),
-          ];
-    case "ready":
-      return [classic("info", `[emperor] vassal ${name} has been spawned`)];
-    case "accepting":
-      return [classic("info", `[emperor] vassal ${name} is ready to accept requests`)];
-    case "loyal":
-      return [classic("info", `[emperor] vassal ${name} is now loyal`)];
-    case "healthy":
-      return [
-        say(
-          "info",
-          `[emperor] vassal ${name} has been up for ${seconds(notice.upMs)}: taken as healthy`,
-        ),
-      ];
-    case "reloading":
-      return [classic("info", `[emperor] reload the uwsgi instance ${name}`)];
-    case "config-changed-while-waiting":
-      return [classic("info", `[emperor] updated configuration for "on demand" instance ${name}`)];
-    case "stopping":
-      return stopping(record, name, notice.reason);
-    case "channel-lost":
-      return [
-        classic("warning", `[emperor] curse the uwsgi instance ${name} (pid: ${pidOf(record)})`),
-        say(
-          "warning",
-          `[emperor] vassal ${name} closed its channel: killed in ${seconds(policy.curseToleranceMs)} unless it exits`,
-        ),
-      ];
-    case "heartbeat-missed":
-      return [
-        say(
-          "warning",
-          `[emperor] vassal ${name} sent no heartbeat in last ${Math.round(policy.requiredHeartbeatMs / 1000)} seconds, brutally respawning it...`,
-        ),
-      ];
-    case "killed":
-      return notice.why === "mercy"
-        ? [classic("warning", `[emperor] NO MERCY for vassal ${name} !!!`)]
-        : [
-            say(
-              "warning",
-              `[emperor] vassal ${name} (pid: ${pidOf(record)}) did not stop in time: SIGKILL (${notice.why})`,
-            ),
-          ];
-    case "exited":
-      return exited(record, name, notice);
-    case "spawn-failed":
-      return [
-        say(
-          "error",
-          `[emperor] unable to start vassal ${name}: ${notice.detail}; ${afterFailure(notice.cause)}`,
-        ),
-      ];
-    case "blacklisted":
-      return blacklisted(name, notice.failures, notice.delayMs, notice.atMaximum);
-    case "damped":
-      return [
-        say(
-          "warning",
-          `[emperor] vassal ${name} was loyal and died quickly ${notice.quickDeaths} times in a row: next start in ${seconds(notice.delayMs)}`,
-        ),
-      ];
-    case "unlisted":
-      return notice.reason === "forgiven"
-        ? []
-        : [say("info", `[emperor] vassal ${name} leaves the blacklist (${notice.reason})`)];
-    case "resting":
-      return resting(name, notice.reason);
-    case "removed":
-      return [classic("info", `[emperor] removed uwsgi instance ${name}`)];
-  }
+  // The table has a speaker for exactly this kind, which the compiler cannot follow through a union.
+  const speaker = SPEAKERS[notice.kind] as Speaker<Kind>;
+  return speaker(name, notice, record, policy);
 }
 
 function say(severity: Severity, message: string): Announcement {
@@ -197,7 +186,10 @@ function exited(
   if (notice.expected) return [say("info", `[emperor] vassal ${name} ended: ${text}`)];
   return [
     classic("warning", `[emperor] curse the uwsgi instance ${name} (pid: ${notice.pid ?? -1})`),
-    say("warning", `[emperor] vassal ${name} died: ${text} (death ${record.vassal.history.crashes})`),
+    say(
+      "warning",
+      `[emperor] vassal ${name} died: ${text} (death ${record.vassal.history.crashes})`,
+    ),
   ];
 }
 

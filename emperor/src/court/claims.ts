@@ -44,7 +44,8 @@ export class FileClaims {
       const owner = this.#owners.get(key);
       if (owner === undefined || owner.monitor === spec.monitor) continue;
       let ofMonitor = this.#shadows.get(spec.monitor);
-      if (ofMonitor === undefined) this.#shadows.set(spec.monitor, (ofMonitor = new Map()));
+      if (ofMonitor === undefined)
+        this.#shadows.set(spec.monitor, (ofMonitor = new Map<string, Shadow>()));
       const first = !ofMonitor.has(spec.name);
       ofMonitor.set(spec.name, { spec });
       return { outcome: "shadowed", owner, first };

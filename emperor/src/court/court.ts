@@ -7,7 +7,7 @@ import type { VassalSpec } from "@emperor/monitors";
 import { decodeVassalMessage } from "@emperor/protocol";
 import {
   deadlineOf,
-  Gate,
+  type Gate,
   newVassal,
   step,
   type Effect,
@@ -102,7 +102,8 @@ export class Court implements HandsListener {
   /** A monitor wants this vassal, or wants it differently. */
   want(spec: VassalSpec): void {
     let ofMonitor = this.#byMonitor.get(spec.monitor);
-    if (ofMonitor === undefined) this.#byMonitor.set(spec.monitor, (ofMonitor = new Map()));
+    if (ofMonitor === undefined)
+      this.#byMonitor.set(spec.monitor, (ofMonitor = new Map<string, CourtRecord>()));
     let record = ofMonitor.get(spec.name);
     if (record === undefined) {
       record = newRecord(spec, this.#hands.wallNow());
@@ -122,7 +123,7 @@ export class Court implements HandsListener {
 
   /** The same event for every vassal, in the order of their arrival. */
   postToAll(event: VassalEvent): void {
-    for (const record of [...this.records()]) this.#events.push({ record, event });
+    for (const record of this.records()) this.#events.push({ record, event });
     this.#drain();
   }
 
