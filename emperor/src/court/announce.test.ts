@@ -110,7 +110,7 @@ describe("what happened, why, and what happens next", () => {
       "[emperor] vassal a.ini died: signal 9 (SIGKILL) after 1.2 s (death 2)",
     );
     expect(lines({ ...notice, expected: true })).toEqual([
-      "[emperor] vassal a.ini ended: signal 9 (SIGKILL) after 1.2 s",
+      "D [emperor] vassal a.ini ended: signal 9 (SIGKILL) after 1.2 s",
     ]);
   });
 

@@ -50,15 +50,15 @@ const SPEAKERS: { readonly [Kind in NoticeKind]: Speaker<Kind> } = {
             `[emperor] vassal ${name} waits ${seconds(delayMs)} before its next start (${reason})`,
           ),
         ],
-  ready: (name) => [classic("info", `[emperor] vassal ${name} has been spawned`)],
-  accepting: (name) => [classic("info", `[emperor] vassal ${name} is ready to accept requests`)],
-  loyal: (name) => [classic("info", `[emperor] vassal ${name} is now loyal`)],
+  ready: (name) => [say("info", `[emperor] vassal ${name} has been spawned`)],
+  accepting: (name) => [say("info", `[emperor] vassal ${name} is ready to accept requests`)],
+  loyal: (name) => [say("info", `[emperor] vassal ${name} is now loyal`)],
   healthy: (name, { upMs }) => [
     say("info", `[emperor] vassal ${name} has been up for ${seconds(upMs)}: taken as healthy`),
   ],
-  reloading: (name) => [classic("info", `[emperor] reload the uwsgi instance ${name}`)],
+  reloading: (name) => [say("info", `[emperor] reload the uwsgi instance ${name}`)],
   "config-changed-while-waiting": (name) => [
-    classic("info", `[emperor] updated configuration for "on demand" instance ${name}`),
+    say("info", `[emperor] updated configuration for "on demand" instance ${name}`),
   ],
   stopping: (name, { reason }, record) => stopping(record, name, reason),
   "channel-lost": (name, _notice, record, { curseToleranceMs }) => [
@@ -68,14 +68,14 @@ const SPEAKERS: { readonly [Kind in NoticeKind]: Speaker<Kind> } = {
     ),
   ],
   "heartbeat-missed": (name, _notice, _record, { requiredHeartbeatMs }) => [
-    say(
+    sayUndated(
       "warning",
       `[emperor] vassal ${name} sent no heartbeat in last ${Math.round(requiredHeartbeatMs / 1000)} seconds, brutally respawning it...`,
     ),
   ],
   killed: (name, { why }, record) => [
     why === "mercy"
-      ? classic("warning", `[emperor] NO MERCY for vassal ${name} !!!`)
+      ? say("warning", `[emperor] NO MERCY for vassal ${name} !!!`)
       : say(
           "warning",
           `[emperor] vassal ${name} (pid: ${pidOf(record)}) did not stop in time: SIGKILL (${why})`,
@@ -98,7 +98,7 @@ const SPEAKERS: { readonly [Kind in NoticeKind]: Speaker<Kind> } = {
       ? SILENCE
       : [say("info", `[emperor] vassal ${name} leaves the blacklist (${reason})`)],
   resting: (name, { reason }) => resting(name, reason),
-  removed: (name) => [classic("info", `[emperor] removed uwsgi instance ${name}`)],
+  removed: (name) => [say("info", `[emperor] removed uwsgi instance ${name}`)],
 };
 
 /** Lines for one notice, in order. Most have one, debug matters none. `name` must be escaped already. */
@@ -113,12 +113,14 @@ export function announce<Kind extends NoticeKind>(
   return speaker(name, notice, record, policy);
 }
 
+/** A line with the time in front: all of ours, and those of uWSGI's that have it. */
 function say(severity: Severity, message: string): Announcement {
-  return { severity, message, dated: false };
+  return { severity, message, dated: true };
 }
 
-function classic(severity: Severity, message: string): Announcement {
-  return { severity, message, dated: true };
+/** One of uWSGI's lines that have no time in front. */
+function sayUndated(severity: Severity, message: string): Announcement {
+  return { severity, message, dated: false };
 }
 
 /** `1500` -> `1.5 s`, `40` -> `40 ms`. */
@@ -146,7 +148,7 @@ function stopping(record: CourtRecord, name: string, reason: StopReason): readon
   // A lost channel cannot carry a stop, and a missed heartbeat was announced by its own line.
   if (reason === "channel-lost" || reason === "heartbeat") return [];
   const text = why[reason];
-  const line = classic("info", `[emperor] stop the uwsgi instance ${name}`);
+  const line = say("info", `[emperor] stop the uwsgi instance ${name}`);
   return text === undefined
     ? [line]
     : [line, say("info", `[emperor] vassal ${name} (pid: ${pidOf(record)}) is stopped: ${text}`)];
@@ -185,7 +187,7 @@ function exited(
   const text = `${describeExit(notice.exit)} after ${seconds(notice.uptimeMs)}`;
   if (notice.expected) return [say("info", `[emperor] vassal ${name} ended: ${text}`)];
   return [
-    classic("warning", `[emperor] curse the uwsgi instance ${name} (pid: ${notice.pid ?? -1})`),
+    say("warning", `[emperor] curse the uwsgi instance ${name} (pid: ${notice.pid ?? -1})`),
     say(
       "warning",
       `[emperor] vassal ${name} died: ${text} (death ${record.vassal.history.crashes})`,
@@ -213,12 +215,10 @@ function blacklisted(
   const lines: Announcement[] = [];
   if (failures === 3)
     lines.push(
-      classic("warning", `[emperor] unloyal bad behaving vassal found: ${name} throttling it...`),
+      say("warning", `[emperor] unloyal bad behaving vassal found: ${name} throttling it...`),
     );
   if (atMaximum)
-    lines.push(
-      classic("warning", `[emperor] maximum throttle level for vassal ${name} reached !!!`),
-    );
+    lines.push(say("warning", `[emperor] maximum throttle level for vassal ${name} reached !!!`));
   lines.push(
     say(
       "warning",
