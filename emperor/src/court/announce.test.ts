@@ -107,7 +107,7 @@ describe("what happened, why, and what happens next", () => {
       loyal: false,
     } as const;
     expect(lines(notice)[1]).toBe(
-      "[emperor] vassal a.ini died: signal 9 (SIGKILL) after 1.2 s (death 2)",
+      "D [emperor] vassal a.ini died: signal 9 (SIGKILL) after 1.2 s (death 2)",
     );
     expect(lines({ ...notice, expected: true })).toEqual([
       "D [emperor] vassal a.ini ended: signal 9 (SIGKILL) after 1.2 s",
