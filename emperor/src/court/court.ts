@@ -264,7 +264,7 @@ export class Court implements HandsListener {
         if (record.handle !== undefined && !this.#hands.send(record.handle, effect.message)) {
           this.#events.push({
             record,
-            event: { type: "channel-closed", generation: effect.generation },
+            event: { type: "unheard", generation: effect.generation },
           });
         }
         return;

@@ -11,7 +11,7 @@ export type Effect =
   | { readonly type: "release-permit" }
   /** Answer: `spawned` or `spawn-failed` with this generation. */
   | { readonly type: "spawn"; readonly generation: number }
-  /** Failure of the write comes back as `channel-closed`. */
+  /** Failure of the write comes back as `unheard`. */
   | { readonly type: "send"; readonly generation: number; readonly message: EmperorMessageName }
   /** One complete packet into the config pipe. */
   | { readonly type: "send-config"; readonly generation: number }

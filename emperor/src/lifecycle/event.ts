@@ -31,6 +31,8 @@ export type VassalEvent =
   | { readonly type: "message"; readonly generation: number; readonly message: VassalMessageName }
   /** EOF or error on the channel, in either direction. The process may live on. */
   | { readonly type: "channel-closed"; readonly generation: number }
+  /** A message could not be written: nobody reads the channel, or it is full of messages unread. */
+  | { readonly type: "unheard"; readonly generation: number }
   /** The child was reaped: the one truth about its death. */
   | { readonly type: "exited"; readonly generation: number; readonly exit: ExitReason }
   /** The deadline of the phase may have passed: handlers check for themselves. */

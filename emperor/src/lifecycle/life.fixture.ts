@@ -96,6 +96,10 @@ export class Life {
     return this.on({ type: "channel-closed", generation: this.vassal.generation });
   }
 
+  unheard(): this {
+    return this.on({ type: "unheard", generation: this.vassal.generation });
+  }
+
   exits(code = 1): this {
     return this.exitsWith({ kind: "code", code });
   }

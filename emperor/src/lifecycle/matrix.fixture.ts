@@ -71,6 +71,7 @@ const COLUMNS: readonly Column[] = [
   { title: "`message` heartbeat (26)", happen: (life) => life.says("heartbeat") },
   { title: "`message` reinforcements (30)", happen: (life) => life.says("reinforcements") },
   { title: "`channel-closed`", happen: (life) => life.closesChannel() },
+  { title: "`unheard`", happen: (life) => life.unheard() },
   { title: "`exited`, code 1", happen: (life) => life.exits(1) },
   { title: "`exited`, code 26", happen: (life) => life.exits(26) },
   { title: "`timer` at the deadline", happen: afterTimer },

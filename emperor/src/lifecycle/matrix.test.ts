@@ -14,6 +14,7 @@ const EVENT_TYPES: Readonly<Record<VassalEvent["type"], true>> = {
   "spawn-failed": true,
   message: true,
   "channel-closed": true,
+  unheard: true,
   exited: true,
   timer: true,
   "reload-requested": true,

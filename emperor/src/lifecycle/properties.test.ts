@@ -62,6 +62,7 @@ const processEvent: fc.Arbitrary<Unborn> = fc.oneof(
   }),
   fc.record({ type: fc.constant("message" as const), age, message }),
   fc.record({ type: fc.constant("channel-closed" as const), age }),
+  fc.record({ type: fc.constant("unheard" as const), age }),
   fc.record({ type: fc.constant("exited" as const), age, exit }),
 );
 const otherEvent: fc.Arbitrary<Unborn> = fc.oneof(

@@ -22,6 +22,7 @@ export function stepRunning(turn: Turn, phase: PhaseOf<"running">, event: Vassal
     case "message":
       return heard(turn, phase, event.message);
     case "channel-closed":
+    case "unheard":
       stop(turn, phase, "channel-lost", "respawn");
       return;
     case "exited":

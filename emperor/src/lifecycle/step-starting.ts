@@ -37,6 +37,7 @@ export function stepStarting(turn: Turn, phase: PhaseOf<"starting">, event: Vass
       return stepRunning(turn, enterRunning(turn, phase, phase.pid), event);
     }
     case "channel-closed":
+    case "unheard":
       stop(turn, phase, "channel-lost", "respawn");
       return;
     case "exited":

@@ -146,4 +146,15 @@ describe("stopping", () => {
       .spawnFailed("system");
     expect(life.phase("queued")).toMatchObject({ reason: "respawn", asked: true });
   });
+
+  test("a vassal that could not hear the stop gets SIGTERM at once", () => {
+    const life = new Life().running().on({ type: "unwanted" }).unheard();
+    expect(life.orders).toContainEqual({
+      type: "kill",
+      generation: 1,
+      signal: "SIGTERM",
+      scope: "process",
+    });
+    expect(life.phase("stopping").killed).toBe(false);
+  });
 });

@@ -55,6 +55,10 @@ export function stepStopping(turn: Turn, phase: PhaseOf<"stopping">, event: Vass
     case "channel-closed":
       // A vassal closes its channel when it obeys; one that does not is killed when its time is over.
       return;
+    case "unheard":
+      // It was asked to stop and could not hear it: the signal asks. Whoever is deaf to both is killed in time.
+      if (phase.pid !== undefined && !phase.killed) terminate(turn, phase);
+      return;
     case "reload-requested":
       // What follows the stop reads its config afresh.
       return;
@@ -87,7 +91,10 @@ function overtaken(phase: PhaseOf<"stopping">, by: "removed" | "command"): StopR
 
 /** Now somebody wants it gone: one without a channel, which could not be asked, gets its signal at once. */
 function hurry(turn: Turn, phase: PhaseOf<"stopping">): void {
-  if (phase.termAt === undefined) return;
+  if (phase.termAt !== undefined) terminate(turn, phase);
+}
+
+function terminate(turn: Turn, phase: PhaseOf<"stopping">): void {
   turn.effects.push({
     type: "kill",
     generation: phase.generation,
@@ -122,12 +129,5 @@ function timer(turn: Turn, phase: PhaseOf<"stopping">): void {
     killNow(turn, phase, phase.reason === "heartbeat" ? "heartbeat" : "tolerance");
     return;
   }
-  if (phase.termAt === undefined || now < phase.termAt) return;
-  turn.effects.push({
-    type: "kill",
-    generation: phase.generation,
-    signal: "SIGTERM",
-    scope: "process",
-  });
-  update(turn, phase, { termAt: undefined });
+  if (phase.termAt !== undefined && now >= phase.termAt) terminate(turn, phase);
 }

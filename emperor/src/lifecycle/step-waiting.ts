@@ -53,6 +53,7 @@ export function stepSuspended(turn: Turn, phase: PhaseOf<"suspended">, event: Va
     case "spawn-failed":
     case "message":
     case "channel-closed":
+    case "unheard":
     case "exited":
       // The process of this generation is gone already: its last words come too late.
       return;
@@ -125,6 +126,7 @@ export function stepDormant(turn: Turn, event: VassalEvent): void {
     case "spawn-failed":
     case "message":
     case "channel-closed":
+    case "unheard":
     case "exited":
       // The process of this generation is gone already: its last words come too late.
       return;
@@ -182,6 +184,7 @@ export function stepQueued(turn: Turn, phase: PhaseOf<"queued">, event: VassalEv
     case "spawn-failed":
     case "message":
     case "channel-closed":
+    case "unheard":
     case "exited":
       // The process of this generation is gone already: its last words come too late.
       return;
