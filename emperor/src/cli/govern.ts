@@ -119,7 +119,7 @@ async function makeMonitors(settings: Settings): Promise<readonly ImperialMonito
     if (made.ok) monitors.push(made.monitor);
     else problems.push(made.error.message);
   }
-  if (problems.length > 0) throw new EmperorError("bad-monitor", problems.join("; "));
+  if (problems.length > 0) throw new EmperorError("bad-monitor", `${problems.join("; ")}; nothing is started`);
   return monitors;
 }
 
