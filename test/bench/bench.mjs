@@ -9,7 +9,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, release, tmpdir, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { busyShare } from "./measure.mjs";
 import { renderPage, renderTable } from "./report.mjs";
+import { OPEN_FILES } from "./session.mjs";
 import { runTasks } from "./tasks.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -61,8 +63,11 @@ const tools = mkdtempSync(join(tmpdir(), "bench-tools-"));
 try {
   const programs = { stub: compile(tools, "stub-vassal"), exitWatch: compile(tools, "exit-watch") };
   const peers = findPeers();
+  // A busy machine shows in every figure, so it is told beside them.
+  const busy = [await busyShare(3000)];
   for (const peer of peers) {
     peer.results = await runTasks(peer, programs, (line) => console.log(line));
+    busy.push(await busyShare(3000));
   }
   const changed = output("git", [
     "status",
@@ -76,7 +81,8 @@ try {
   ]);
   const commit = output("git", ["rev-parse", "--short", "HEAD"]) || "unknown";
   const machine = [
-    `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 20)} MB memory, Linux ${release()}`,
+    `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 20)} MB memory, Linux ${release()}, ${OPEN_FILES} open files for every supervisor`,
+    `busy with other things before, between and after: ${busy.map((share) => `${Math.round(share * 100)} %`).join(", ")}`,
     `Node ${process.versions.node}; ${new Date().toISOString().slice(0, 10)}; commit ${commit}${changed === "" ? "" : " with changes"}`,
   ];
   console.log(`\n${machine.join("\n")}\n\n${renderTable(peers)}`);

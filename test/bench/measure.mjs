@@ -63,6 +63,23 @@ export function supervisorProcesses(root, stubName) {
   return found.filter(isAlive);
 }
 
+/** Share (0..1) of the machine that was busy for `ms`: while nothing of ours runs, with other things. */
+export async function busyShare(ms) {
+  const read = () => {
+    const ticks = readFileSync("/proc/stat", "utf8")
+      .split("\n")[0]
+      .split(/\s+/)
+      .slice(1, 9)
+      .map(Number);
+    const idle = ticks[3] + ticks[4];
+    return { idle, all: ticks.reduce((sum, value) => sum + value, 0) };
+  };
+  const before = read();
+  await delay(ms);
+  const after = read();
+  return 1 - (after.idle - before.idle) / Math.max(1, after.all - before.all);
+}
+
 /** CPU of all threads of these processes, ms. */
 export function cpuMs(pids) {
   let ns = 0;

@@ -21,6 +21,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { delay, isAlive, now, supervisorProcesses, until } from "./measure.mjs";
 
+/** Soft limit of open files of every supervisor. */
+export const OPEN_FILES = 16_384;
+
 export class Session {
   /** Each: { at (ns), event, name, pid }. */
   events = [];
@@ -46,10 +49,12 @@ export class Session {
   /** Starts the supervisor; gives the instant. */
   start() {
     const output = openSync(join(this.path, "supervisor.log"), "a");
-    const [program, ...args] = this.command;
-    const all = [...args, "--emperor", this.configs, "--emperor-wrapper", this.tools.stub];
+    const all = [...this.command, "--emperor", this.configs, "--emperor-wrapper", this.tools.stub];
     const startedAt = now();
-    this.#child = spawn(program, [...all, "--emperor-stats", join(this.path, "stats.sock")], {
+    // Node raised its own limit of open files, and whoever closes descriptors one by one up to the
+    // limit would pay for that: everybody gets the same, usual one.
+    const limited = ["-c", `ulimit -Sn ${OPEN_FILES}; exec "$@"`, "sh", ...all];
+    this.#child = spawn("/bin/sh", [...limited, "--emperor-stats", join(this.path, "stats.sock")], {
       cwd: this.path,
       env: { PATH: process.env["PATH"], LANG: "C.UTF-8", HOME: this.path, BENCH_LOG: this.log },
       stdio: ["ignore", output, output],
