@@ -8,6 +8,7 @@ import type { StatsDocument } from "@emperor/protocol";
 import { Gate, type Policy, type Wanted } from "../lifecycle/index.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteName } from "../log/quoting.ts";
+import { RepeatLimiter } from "../log/repeats.ts";
 import type { Settings } from "../options/settings.ts";
 import { announce } from "./announce.ts";
 import { FileClaims } from "./claims.ts";
@@ -72,6 +73,8 @@ class Emperor implements RunningEmperor, DeskListener {
   readonly #claims: FileClaims | undefined;
   /** What was refused, by monitor and name, so that it is said once per change. */
   readonly #refused = new Map<string, string>();
+  /** A machine that is full refuses everybody, again and again: a few lines a minute tell that. */
+  readonly #refusals = new RepeatLimiter({ burst: 5, intervalMs: 60_000, capacity: 2 });
   #finish: () => void = () => undefined;
   #ending: { readonly since: number; readonly mercyAt: number; mercyOver: boolean } | undefined;
   #governedListener: ((governed: number) => void) | undefined;
@@ -263,6 +266,26 @@ class Emperor implements RunningEmperor, DeskListener {
 
   #observe(publication: Publication): void {
     const { record, notice } = publication;
+    this.#logTransition(publication);
+    if (notice.kind === "exited") this.#parts.hooks.vassalEnded(record.spec);
+    if (notice.kind === "started" || notice.kind === "exited" || notice.kind === "spawn-failed")
+      this.#noteGoverned();
+    for (const observer of this.#parts.observers ?? []) observer(publication);
+  }
+
+  #logTransition({ record, notice }: Publication): void {
+    const isRefusal =
+      (notice.kind === "spawn-failed" && notice.cause === "system") ||
+      (notice.kind === "queued" && notice.reason === "system");
+    if (isRefusal) {
+      const answer = this.#refusals.ask(notice.kind, this.#hands.now());
+      if (!answer.pass) return;
+      if (answer.suppressed > 0)
+        this.log(
+          "warning",
+          `[emperor] ${answer.suppressed} lines on starts that the system refused were left out`,
+        );
+    }
     for (const line of announce(record, quoteName(record.spec.name), notice, this.#settings)) {
       this.#logger.write({
         level: line.severity,
@@ -271,10 +294,6 @@ class Emperor implements RunningEmperor, DeskListener {
         fields: { vassal: record.spec.name, event: notice.kind, phase: record.vassal.phase.name },
       });
     }
-    if (notice.kind === "exited") this.#parts.hooks.vassalEnded(record.spec);
-    if (notice.kind === "started" || notice.kind === "exited" || notice.kind === "spawn-failed")
-      this.#noteGoverned();
-    for (const observer of this.#parts.observers ?? []) observer(publication);
   }
 
   /** Many vassals may start in one turn of the loop; the systemd status is told once. */
