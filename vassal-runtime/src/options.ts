@@ -5,29 +5,11 @@
  */
 import { createOptionTable } from "@emperor/config";
 import type { OptionDefinition, OptionTable } from "@emperor/config";
-
-type Extra = Partial<Omit<OptionDefinition, "name" | "help" | "group" | "status">>;
+import { flag, serve } from "./option-definitions.ts";
 
 const APP = "Application";
 const SOCKETS = "Sockets";
 const PROCESSES = "Processes";
-
-function serve(group: string, name: string, help: string, extra: Extra = {}): OptionDefinition {
-  return {
-    name,
-    argument: "required",
-    kind: "string",
-    since: "2.0",
-    ...extra,
-    group,
-    help,
-    status: "supported",
-  };
-}
-
-function flag(group: string, name: string, help: string, extra: Extra = {}): OptionDefinition {
-  return serve(group, name, help, { argument: "optional", kind: "flag", ...extra });
-}
 
 const SUPPORTED: readonly OptionDefinition[] = [
   serve(APP, "node-app", "the Node module or script that serves the requests", {

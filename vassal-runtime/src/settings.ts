@@ -5,19 +5,18 @@
 import {
   allEntries,
   formatOrigin,
-  lastEntry,
   parseFlag,
   parseInteger,
   parseOctal,
   parseSeconds,
   parseText,
 } from "@emperor/config";
-import type { ConfigEntry, Parsed } from "@emperor/config";
+import type { ConfigEntry } from "@emperor/config";
 import { parseAddress } from "./address.ts";
 import type { ListenAddress } from "./address.ts";
 import { splitCommandLine } from "./command-line.ts";
 import { RuntimeError } from "./errors.ts";
-import type { RuntimeErrorCode } from "./errors.ts";
+import { SettingsReader } from "./settings-reader.ts";
 
 /** One `http-socket`. `text` is what the user wrote; it names the socket over reloads. */
 export interface SocketSetting {
@@ -58,46 +57,9 @@ export type SettingsResult =
       readonly notes: readonly string[];
     };
 
-/** Collects mistakes so that all of them are told at once. */
-class Reader {
-  readonly errors: RuntimeError[] = [];
-  readonly entries: readonly ConfigEntry[];
-
-  constructor(entries: readonly ConfigEntry[]) {
-    this.entries = entries;
-  }
-
-  last(name: string): ConfigEntry | undefined {
-    return lastEntry(this.entries, name);
-  }
-
-  fail(code: RuntimeErrorCode, entry: ConfigEntry, message: string): void {
-    const { origin } = entry;
-    this.errors.push(
-      new RuntimeError(code, `${formatOrigin(origin)}: ${message}`, {
-        option: entry.key,
-        file: origin.source,
-        line: origin.line,
-      }),
-    );
-  }
-
-  take<Value>(name: string, parse: (entry: ConfigEntry) => Parsed<Value>): Value | undefined {
-    const entry = this.last(name);
-    if (entry === undefined) return undefined;
-    const parsed = parse(entry);
-    if (parsed.ok) return parsed.value;
-    const { error } = parsed;
-    this.errors.push(
-      new RuntimeError("VASSAL_CONFIG", error.message, { option: entry.key }, { cause: error }),
-    );
-    return undefined;
-  }
-}
-
 /** Turns the pairs of a configuration into settings. */
 export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
-  const reader = new Reader(entries);
+  const reader = new SettingsReader(entries);
   const notes = reportStatus(reader);
   const app = readApp(reader);
   const sockets = readSockets(reader);
@@ -139,7 +101,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
 }
 
 /** Options that are refused become errors, those without effect notes. */
-function reportStatus(reader: Reader): string[] {
+function reportStatus(reader: SettingsReader): string[] {
   const notes: string[] = [];
   for (const entry of reader.entries) {
     const { option } = entry;
@@ -159,7 +121,7 @@ function reportStatus(reader: Reader): string[] {
   return notes;
 }
 
-function readApp(reader: Reader): AppSetting | undefined {
+function readApp(reader: SettingsReader): AppSetting | undefined {
   const node = reader.last("node-app");
   const command = reader.last("command");
   if (node !== undefined && command !== undefined) {
@@ -199,7 +161,7 @@ function readApp(reader: Reader): AppSetting | undefined {
   return undefined;
 }
 
-function readSockets(reader: Reader): SocketSetting[] {
+function readSockets(reader: SettingsReader): SocketSetting[] {
   const sockets: SocketSetting[] = [];
   for (const entry of allEntries(reader.entries, "http-socket")) {
     const text = entry.value?.trim() ?? "";
@@ -217,7 +179,7 @@ function readSockets(reader: Reader): SocketSetting[] {
   return sockets;
 }
 
-function readEnvironment(reader: Reader): (readonly [string, string | undefined])[] {
+function readEnvironment(reader: SettingsReader): (readonly [string, string | undefined])[] {
   const environment: (readonly [string, string | undefined])[] = [];
   for (const entry of reader.entries) {
     if (entry.placeholder === true) continue;
