@@ -1,4 +1,5 @@
 /** The configuration language: readers, substitution, logic, option table. Knows no program's options. */
+export type { EnvironmentChange } from "./environment-changes.ts";
 export * from "./errors.ts";
 export * from "./host.ts";
 export { readIniAttributes, readIniSection } from "./ini.ts";
@@ -8,6 +9,7 @@ export * from "./load.ts";
 export * from "./nearest.ts";
 export * from "./options.ts";
 export * from "./origin.ts";
+export * from "./render.ts";
 export { formatOfName } from "./reader.ts";
 export type { ConfigFormat, RawPair } from "./reader.ts";
 export * from "./values.ts";

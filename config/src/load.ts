@@ -6,18 +6,21 @@ import { parseAddress } from "./address.ts";
 import { newScope } from "./blocks.ts";
 import { environmentKeys, parseCommandLine } from "./command-line.ts";
 import type { Argument } from "./command-line.ts";
+import type { EnvironmentChange } from "./environment-changes.ts";
 import { ConfigError } from "./errors.ts";
 import { findDirective } from "./language-options.ts";
 import { DEFAULT_LIMITS } from "./load-types.ts";
 import type { ConfigLimits, ConfigResult, LoadRequest } from "./load-types.ts";
 import { ExitRequest, Loader } from "./loader.ts";
 import { nearest } from "./nearest.ts";
+import type { ConfigHost } from "./host.ts";
 import { createNodeHost, machineFacts } from "./node-host.ts";
 import { formatOrigin } from "./origin.ts";
 import type { ConfigEntry } from "./origin.ts";
 import { resolvePlaceholders } from "./placeholders.ts";
 import { SourceReader } from "./sources.ts";
 import { environmentValue, substitute } from "./substitution.ts";
+import { parseFlag } from "./values.ts";
 
 /** A key of a file may hold any character: none of them may begin another line of a log. */
 function oneLine(text: string): string {
@@ -30,8 +33,21 @@ function isSubstitutable(entry: ConfigEntry): boolean {
   return (
     directive === undefined ||
     entry.placeholder === true ||
-    ["inherit", "print", "get"].includes(directive.do)
+    ["inherit", "print", "get", "envdir"].includes(directive.do)
   );
+}
+
+/** Options whose values have `%(...)` of their own, which is for uWSGI's request log. */
+const OWN_PLACEHOLDERS: ReadonlySet<string> = new Set(["log-format", "logformat"]);
+
+/** The system's answer, IPv4 first, as uWSGI knows nothing else. */
+async function resolveName(name: string, { sourceTimeoutMs }: ConfigLimits): Promise<string> {
+  const { lookup } = await import("node:dns/promises");
+  const { within } = await import("./deadline.ts");
+  const found = await within(sourceTimeoutMs, lookup(name, { all: true }));
+  const address = (found.find(({ family }) => family === 4) ?? found[0])?.address;
+  if (address === undefined) throw new Error("it has no address");
+  return address;
 }
 
 class Loading {
@@ -39,9 +55,14 @@ class Loading {
   readonly #request: LoadRequest;
   readonly #limits: ConfigLimits;
   readonly #sources: SourceReader;
+  readonly #host: ConfigHost;
+  /** The environment, with what the configuration has changed so far. */
+  readonly #variables: Record<string, string | undefined>;
+  readonly #lateChanges: EnvironmentChange[] = [];
   /** Keys that anything referred to; a key that is neither known nor used is probably a slip. */
   readonly #used = new Set<string>();
   #exitCode: number | undefined;
+  #isStrictAboutPlaceholders: boolean | undefined;
   readonly #errors: ConfigError[] = [];
 
   constructor(request: LoadRequest) {
@@ -49,12 +70,26 @@ class Loading {
     this.#limits = { ...DEFAULT_LIMITS, ...request.limits };
     const facts = machineFacts(request.facts);
     const host = request.host ?? createNodeHost(facts.cwd);
-    this.#sources = new SourceReader(host, this.#limits, request.schemes ?? {});
+    this.#host = host;
+    // Without a prototype any name is an ordinary key.
+    this.#variables = Object.assign(Object.create(null), request.environment) as Record<
+      string,
+      string | undefined
+    >;
+    this.#sources = new SourceReader({
+      host,
+      limits: this.#limits,
+      schemes: request.schemes ?? {},
+      cwd: facts.cwd,
+      environment: this.#variables,
+      warn: (code, message, origin) => this.loader.warn(code, message, origin),
+    });
     this.loader = new Loader({
       options: request.options,
       host,
       facts,
-      environment: request.environment,
+      environment: this.#variables,
+      resolveName: request.resolveName ?? (async (name) => resolveName(name, this.#limits)),
       sources: this.#sources,
       limits: this.#limits,
       hasPlugin: request.hasPlugin ?? (() => false),
@@ -70,15 +105,17 @@ class Loading {
         await this.#inherit();
         await this.#substitute();
         this.#apply();
+        await this.#readLateEnvironment();
       } catch (error) {
         if (error instanceof ExitRequest) this.#exitCode = error.code;
         else if (error instanceof ConfigError) this.#errors.push(error);
         else throw error;
       }
     }
-    const { entries, warnings, output, strict } = this.loader;
+    const { entries, warnings, output, strict, environmentChanges: early } = this.loader;
+    const environment = { early, late: this.#lateChanges };
     const exit = this.#exitCode === undefined ? {} : { exit: { code: this.#exitCode } };
-    return { entries, warnings, errors: this.#errors, output, strict, ...exit };
+    return { entries, warnings, errors: this.#errors, output, strict, environment, ...exit };
   }
 
   /** Environment, command line from left to right, then the files named by bare arguments. */
@@ -144,7 +181,7 @@ class Loading {
   }
 
   #environment(value: string): string {
-    return substitute(value, "$", (inside) => environmentValue(inside, this.#request.environment));
+    return substitute(value, "$", (inside) => environmentValue(inside, this.#variables));
   }
 
   async #substitute(): Promise<void> {
@@ -168,13 +205,48 @@ class Loading {
     for (const { entry, name } of unresolved) this.#reportUnresolved(entry, `%(${name})`);
   }
 
+  /** Wherever it stands, it holds for the whole. */
+  #strictPlaceholders(): boolean {
+    this.#isStrictAboutPlaceholders ??= this.loader.entries.some(
+      ({ key, value, placeholder }) =>
+        placeholder !== true &&
+        findDirective(key)?.do === "strict-placeholders" &&
+        parseFlag(value),
+    );
+    return this.#isStrictAboutPlaceholders;
+  }
+
+  /** `envdir` takes part in nothing: the variables are for the program, after its `env`. */
+  async #readLateEnvironment(): Promise<void> {
+    if (this.#errors.length > 0 || this.#exitCode !== undefined) return;
+    for (const { key, value, origin, placeholder } of this.loader.entries) {
+      if (placeholder === true || findDirective(key)?.do !== "envdir") continue;
+      const { readEnvironmentDirectory } = await import("./environment-changes.ts");
+      this.#lateChanges.push(
+        ...readEnvironmentDirectory(value ?? "", this.#host, this.#limits, origin),
+      );
+    }
+  }
+
   #reportEnvironment(entry: ConfigEntry, value: string): void {
     const left = /\$\([A-Za-z_]\w*\)/.exec(value)?.[0];
     if (left !== undefined) this.#reportUnresolved(entry, left);
   }
 
-  /** Only for options that have an effect here: a log format of uWSGI is full of `%(...)` of its own. */
+  /**
+   * With `strict-placeholders` an error wherever it is; else a warning, and only for options that
+   * have an effect here.
+   */
   #reportUnresolved(entry: ConfigEntry, text: string): void {
+    if (OWN_PLACEHOLDERS.has(entry.key)) return;
+    if (this.#strictPlaceholders()) {
+      // The rest of hundreds of slips helps nobody.
+      if (this.#errors.length >= 100) return;
+      const what = text.startsWith("$") ? "environment variable" : "placeholder";
+      const message = `[strict-placeholders] ${oneLine(text)} in ${JSON.stringify(entry.key)}: there is no such ${what}`;
+      this.#errors.push(new ConfigError("unresolved-placeholder", message, entry.origin));
+      return;
+    }
     if (entry.option?.status !== "supported" || this.loader.warnings.length >= 1000) return;
     this.loader.warn(
       "unresolved-placeholder",

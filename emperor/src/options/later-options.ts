@@ -73,14 +73,6 @@ function planned(): readonly Refusal[] {
         "emperor-subreaper": "adopt the orphans of vassals",
       },
     },
-    {
-      group: "Planned: the Emperor's own process",
-      reason: PLANNED,
-      values: {
-        envdir: "take environment variables from the files of a directory",
-        "early-envdir": "the same, while options are read",
-      },
-    },
   ];
 }
 
