@@ -5,6 +5,7 @@
  */
 import { createOptionTable } from "@emperor/config";
 import type { OptionDefinition, OptionTable } from "@emperor/config";
+import { COMMAND_OPTIONS } from "./command-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
 
 const APP = "Application";
@@ -73,6 +74,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
     kind: "seconds",
     default: "60",
   }),
+  ...COMMAND_OPTIONS,
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];

@@ -6,6 +6,7 @@ import { ENVIRONMENT } from "@emperor/protocol";
 import { reasonOf } from "./errors.ts";
 import { LAUNCH_VARIABLES } from "./launch.ts";
 import type { Launch } from "./launch.ts";
+import { leave } from "./leaving.ts";
 import { log } from "./log.ts";
 import { execute } from "./platform.ts";
 import type { BoundSocket } from "./sockets.ts";
@@ -16,6 +17,7 @@ export function reexecute(
   sockets: readonly BoundSocket[],
   pushed: Buffer | undefined,
 ): never {
+  leave("reload");
   const channels = [ENVIRONMENT.emperorFd, ENVIRONMENT.emperorFdConfig]
     .map((name) => launch.environment[name])
     .filter((text) => text !== undefined && /^\d+$/.test(text))

@@ -51,6 +51,12 @@ describe("readSettings", () => {
       heartbeatMs: undefined,
       reloadMercyMs: 10_000,
       workerReloadMercyMs: 60_000,
+      command: {
+        ready: { kind: "start" },
+        readyTimeoutMs: 60_000,
+        stopSignal: 15,
+        reloadSignal: undefined,
+      },
     });
   });
 
@@ -125,9 +131,6 @@ worker-reload-mercy = 4`);
     expect(errorsOf("node-app = a.mjs\nenv = novalue")).toEqual([
       expect.stringContaining("NAME=VALUE"),
     ]);
-    expect(errorsOf("command = a\nprocesses = 2")).toEqual([
-      expect.stringContaining("processes = 1"),
-    ]);
   });
 
   it("reports all mistakes at once", () => {
@@ -142,5 +145,26 @@ worker-reload-mercy = 4`);
       ok: true,
       notes: [expect.stringContaining('"plugin" has no effect')],
     });
+  });
+
+  it("reads how a command is watched", () => {
+    const command = (text: string) => settingsOf(`command = a\n${text}`).command;
+    expect(command("command-ready = notify\ncommand-stop-signal = sigquit")).toMatchObject({
+      ready: { kind: "notify" },
+      stopSignal: 3,
+    });
+    expect(command("command-ready = :80\ncommand-reload-signal = 10")).toMatchObject({
+      ready: { kind: "address", address: { kind: "tcp", port: 80 } },
+      reloadSignal: 10,
+    });
+    expect(command("command-ready = http://a/\ncommand-ready-timeout = 2")).toMatchObject({
+      ready: { kind: "http", text: "http://a/" },
+      readyTimeoutMs: 2000,
+    });
+    expect(
+      errorsOf(
+        "command = a\ncommand-ready = 80\ncommand-stop-signal = 99\ncommand-reload-signal = X",
+      ),
+    ).toHaveLength(3);
   });
 });

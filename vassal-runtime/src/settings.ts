@@ -15,6 +15,8 @@ import type { ConfigEntry } from "@emperor/config";
 import { parseAddress } from "./address.ts";
 import type { ListenAddress } from "./address.ts";
 import { splitCommandLine } from "./command-line.ts";
+import { readCommandSettings } from "./command-settings.ts";
+import type { CommandSettings } from "./command-settings.ts";
 import { RuntimeError } from "./errors.ts";
 import { SettingsReader } from "./settings-reader.ts";
 
@@ -46,6 +48,7 @@ export interface RuntimeSettings {
   readonly heartbeatMs: number | undefined;
   readonly reloadMercyMs: number;
   readonly workerReloadMercyMs: number;
+  readonly command: CommandSettings;
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -84,17 +87,8 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     heartbeatMs: reader.take("heartbeat", parseSeconds) || undefined,
     reloadMercyMs: reader.take("reload-mercy", parseSeconds) ?? 10_000,
     workerReloadMercyMs: reader.take("worker-reload-mercy", parseSeconds) ?? 60_000,
+    command: readCommandSettings(reader),
   };
-  if (app?.kind === "command" && processes > 1) {
-    const entry = reader.last("processes");
-    if (entry !== undefined) {
-      reader.fail(
-        "VASSAL_NOT_YET",
-        entry,
-        "several copies of a command come with the next stage; use processes = 1",
-      );
-    }
-  }
   if (reader.errors.length > 0 || app === undefined)
     return { ok: false, errors: reader.errors, notes };
   return { ok: true, settings: { app, ...settings }, notes };
