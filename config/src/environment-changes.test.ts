@@ -1,4 +1,4 @@
-/** `ienv`, `early-envdir`, `envdir`, `resolve`, `strict-placeholders`. */
+/** `ienv`, `early-envdir`, `resolve`, `strict-placeholders`. */
 import { describe, expect, it } from "vitest";
 import { iniList, load } from "./testing/fake-host.ts";
 
@@ -26,25 +26,21 @@ describe("early-envdir", () => {
   });
 
   it("is told to the program, in order, with what is removed", async () => {
-    const text = "[uwsgi]\nienv = A=1=2\nearly-envdir = vars\nenvdir = %(where)\nwhere = late\n";
-    const files = { "app.ini": text, ...DIRECTORY, "late/Z": "last" };
-    const { environment, errors } = await load({ files });
+    const text = "[uwsgi]\nienv = A=1=2\nearly-envdir = vars\n";
+    const files = { "app.ini": text, ...DIRECTORY };
+    const { environmentChanges, errors } = await load({ files });
     expect(errors).toEqual([]);
-    expect(environment).toEqual({
-      early: [
-        { name: "A", value: "1=2" },
-        { name: "FOO", value: "hello  \nworld" },
-        { name: "GONE", value: undefined },
-        { name: "LINE", value: "" },
-        { name: "NUL", value: "a" },
-      ],
-      late: [{ name: "Z", value: "last" }],
-    });
+    expect(environmentChanges).toEqual([
+      { name: "A", value: "1=2" },
+      { name: "FOO", value: "hello  \nworld" },
+      { name: "GONE", value: undefined },
+      { name: "LINE", value: "" },
+      { name: "NUL", value: "a" },
+    ]);
   });
 
   it.each([
     ["early-envdir = none", /app\.ini:2: .*"none": it does not exist/],
-    ["envdir = none", /app\.ini:2: .*"none": it does not exist/],
     ["early-envdir = app.ini", /app\.ini:2: .*it is no directory/],
     ["early-envdir = bad", /app\.ini:2: .*"A=B" is no variable's name/],
     ["early-envdir = big", /app\.ini:2: .*"big\/X" has over 100 bytes/],

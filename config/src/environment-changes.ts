@@ -1,6 +1,7 @@
 /**
- * What the language changes in the environment: `ienv`, `early-envdir` and `envdir`. It reads the
- * files of an envdir; who applies the changes, and to which process, is the program's matter.
+ * What the language changes in the environment: `ienv` and `early-envdir`, and the reader of a
+ * directory, which a program's `envdir` needs as well. Who applies the changes, and to which
+ * process, is the program's matter.
  */
 import { ConfigError } from "./errors.ts";
 import type { ConfigHost } from "./host.ts";

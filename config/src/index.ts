@@ -1,4 +1,5 @@
 /** The configuration language: readers, substitution, logic, option table. Knows no program's options. */
+export { readEnvironmentDirectory } from "./environment-changes.ts";
 export type { EnvironmentChange } from "./environment-changes.ts";
 export * from "./errors.ts";
 export * from "./host.ts";

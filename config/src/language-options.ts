@@ -13,7 +13,7 @@ export type Directive =
   | { readonly do: "inject"; readonly where: "before" | "after" }
   | { readonly do: "blacklist" | "whitelist" | "end-list" }
   | { readonly do: "logic" | "end-logic" | "else" }
-  | { readonly do: "ienv" | "early-envdir" | "envdir" | "resolve" }
+  | { readonly do: "ienv" | "early-envdir" | "resolve" }
   /** Said by the program that has read everything. */
   | { readonly do: "strict-placeholders" | "show" }
   | { readonly do: "unavailable" };
@@ -157,12 +157,6 @@ define(
   "early-envdir",
   { do: "early-envdir" },
   "take environment variables from the files of a directory, while reading",
-  { placeholder: "DIRECTORY" },
-);
-define(
-  "envdir",
-  { do: "envdir" },
-  "take environment variables from the files of a directory, after env",
   { placeholder: "DIRECTORY" },
 );
 define("resolve", { do: "resolve" }, "set a placeholder to the address of a host", {

@@ -55,11 +55,8 @@ export interface ConfigResult {
   readonly errors: readonly ConfigError[];
   /** Lines for standard output: `print`, `iprint`, `get`. */
   readonly output: readonly string[];
-  /** Changes of the environment, in order: `early` (`ienv`, `early-envdir`) before `env`, `late` (`envdir`) after it. */
-  readonly environment: {
-    readonly early: readonly EnvironmentChange[];
-    readonly late: readonly EnvironmentChange[];
-  };
+  /** What `ienv` and `early-envdir` changed in the environment, in order; to be applied before `env`. */
+  readonly environmentChanges: readonly EnvironmentChange[];
   /** An `exit` or `get` was met: end with this code after the output. */
   readonly exit?: { readonly code: number };
   /** `strict` was given. */

@@ -6,14 +6,12 @@ import { parseAddress } from "./address.ts";
 import { newScope } from "./blocks.ts";
 import { environmentKeys, parseCommandLine } from "./command-line.ts";
 import type { Argument } from "./command-line.ts";
-import type { EnvironmentChange } from "./environment-changes.ts";
 import { ConfigError } from "./errors.ts";
 import { findDirective } from "./language-options.ts";
 import { DEFAULT_LIMITS } from "./load-types.ts";
 import type { ConfigLimits, ConfigResult, LoadRequest } from "./load-types.ts";
 import { ExitRequest, Loader } from "./loader.ts";
 import { nearest } from "./nearest.ts";
-import type { ConfigHost } from "./host.ts";
 import { createNodeHost, machineFacts } from "./node-host.ts";
 import { formatOrigin } from "./origin.ts";
 import type { ConfigEntry } from "./origin.ts";
@@ -33,7 +31,7 @@ function isSubstitutable(entry: ConfigEntry): boolean {
   return (
     directive === undefined ||
     entry.placeholder === true ||
-    ["inherit", "print", "get", "envdir"].includes(directive.do)
+    ["inherit", "print", "get"].includes(directive.do)
   );
 }
 
@@ -55,10 +53,8 @@ class Loading {
   readonly #request: LoadRequest;
   readonly #limits: ConfigLimits;
   readonly #sources: SourceReader;
-  readonly #host: ConfigHost;
   /** The environment, with what the configuration has changed so far. */
   readonly #variables: Record<string, string | undefined>;
-  readonly #lateChanges: EnvironmentChange[] = [];
   /** Keys that anything referred to; a key that is neither known nor used is probably a slip. */
   readonly #used = new Set<string>();
   #exitCode: number | undefined;
@@ -70,7 +66,6 @@ class Loading {
     this.#limits = { ...DEFAULT_LIMITS, ...request.limits };
     const facts = machineFacts(request.facts);
     const host = request.host ?? createNodeHost(facts.cwd);
-    this.#host = host;
     // Without a prototype any name is an ordinary key.
     this.#variables = Object.assign(Object.create(null), request.environment) as Record<
       string,
@@ -105,17 +100,15 @@ class Loading {
         await this.#inherit();
         await this.#substitute();
         this.#apply();
-        await this.#readLateEnvironment();
       } catch (error) {
         if (error instanceof ExitRequest) this.#exitCode = error.code;
         else if (error instanceof ConfigError) this.#errors.push(error);
         else throw error;
       }
     }
-    const { entries, warnings, output, strict, environmentChanges: early } = this.loader;
-    const environment = { early, late: this.#lateChanges };
+    const { entries, warnings, output, strict, environmentChanges } = this.loader;
     const exit = this.#exitCode === undefined ? {} : { exit: { code: this.#exitCode } };
-    return { entries, warnings, errors: this.#errors, output, strict, environment, ...exit };
+    return { entries, warnings, errors: this.#errors, output, strict, environmentChanges, ...exit };
   }
 
   /** Environment, command line from left to right, then the files named by bare arguments. */
@@ -214,18 +207,6 @@ class Loading {
         parseFlag(value),
     );
     return this.#isStrictAboutPlaceholders;
-  }
-
-  /** `envdir` takes part in nothing: the variables are for the program, after its `env`. */
-  async #readLateEnvironment(): Promise<void> {
-    if (this.#errors.length > 0 || this.#exitCode !== undefined) return;
-    for (const { key, value, origin, placeholder } of this.loader.entries) {
-      if (placeholder === true || findDirective(key)?.do !== "envdir") continue;
-      const { readEnvironmentDirectory } = await import("./environment-changes.ts");
-      this.#lateChanges.push(
-        ...readEnvironmentDirectory(value ?? "", this.#host, this.#limits, origin),
-      );
-    }
   }
 
   #reportEnvironment(entry: ConfigEntry, value: string): void {

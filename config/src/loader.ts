@@ -249,7 +249,6 @@ export class Loader {
         throw new ConfigError("not-available", `option "${key}" is not available here`, origin);
       case "print":
       case "get":
-      case "envdir":
       case "strict-placeholders":
       case "show":
       case "end-list":

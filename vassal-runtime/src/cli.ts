@@ -23,8 +23,11 @@ async function main(): Promise<void> {
   }
   const emperor = connectEmperor({ defaultActions: false });
   const early = listenEarly(emperor);
-  const settings = await settingsOrUndefined(launch, emperor, launch.pushedConfig);
-  if (settings === undefined) return endAfterOutput(1);
+  let exitCode = 1;
+  const settings = await settingsOrUndefined(launch, emperor, launch.pushedConfig, (code) => {
+    exitCode = code;
+  });
+  if (settings === undefined) return endAfterOutput(exitCode);
   if (launch.trial) {
     const { runTrial } = await import("./trial.ts");
     return runTrial({ launch, settings });
@@ -80,12 +83,14 @@ async function settingsOrUndefined(
   launch: Launch,
   emperor: EmperorConnection,
   pushed: Buffer | undefined,
+  onInvalid?: (exitCode: number) => void,
 ): Promise<RuntimeSettings | undefined> {
   const configuration = await readConfiguration(launch, emperor, pushed);
   switch (configuration.kind) {
     case "settings":
       return configuration.settings;
     case "invalid":
+      onInvalid?.(configuration.exitCode);
       for (const error of configuration.errors) log(error.message);
       if (launch.argv.length === 0)
         log("usage: vassal --ini FILE; vassal --help lists the options");

@@ -2,12 +2,18 @@
  * Reads the configuration of this vassal: files, command line, environment, and what the Emperor
  * pushes. Warnings go to the log, errors to the caller. Called again for each reload.
  */
-import { loadConfiguration } from "@emperor/config";
-import type { ConfigError } from "@emperor/config";
+import {
+  lastEntry,
+  loadConfiguration,
+  parseFlag,
+  renderConfiguration,
+  renderOrigins,
+} from "@emperor/config";
+import type { ConfigEntry, ConfigError, EnvironmentChange } from "@emperor/config";
 import type { EmperorConnection } from "./client.ts";
 import { RuntimeError } from "./errors.ts";
 import type { Launch } from "./launch.ts";
-import { log } from "./log.ts";
+import { log, writeLog } from "./log.ts";
 import { vassalOptions } from "./options.ts";
 import { readSettings } from "./settings.ts";
 import type { RuntimeSettings } from "./settings.ts";
@@ -17,7 +23,11 @@ export type Configuration =
   /** `get`, `exit` or a request for help: print and end. */
   | { readonly kind: "exit"; readonly output: readonly string[]; readonly code: number }
   | { readonly kind: "help" | "version" }
-  | { readonly kind: "invalid"; readonly errors: readonly (RuntimeError | ConfigError)[] };
+  | {
+      readonly kind: "invalid";
+      readonly errors: readonly (RuntimeError | ConfigError)[];
+      readonly exitCode: number;
+    };
 
 /** Reads everything anew, as it is at this moment. `pushed` is a config that was read already. */
 export async function readConfiguration(
@@ -44,13 +54,36 @@ export async function readConfiguration(
   if (result.exit !== undefined)
     return { kind: "exit", output: result.output, code: result.exit.code };
   for (const line of result.output) process.stdout.write(`${line}\n`);
-  if (result.errors.length > 0) return { kind: "invalid", errors: result.errors };
+  if (result.errors.length > 0)
+    return { kind: "invalid", errors: result.errors, exitCode: exitCodeOf(result.errors, emperor) };
   for (const kind of ["help", "version"] as const) {
     if (result.entries.some((entry) => entry.option?.name === kind)) return { kind };
   }
+  if (asks("show-origin", result.entries))
+    return { kind: "exit", output: renderOrigins(result.entries), code: 0 };
+  if (asks("show-config", result.entries))
+    for (const line of renderConfiguration(result.entries)) writeLog(`${line}\n`);
   const read = readSettings(result.entries);
   for (const note of read.notes) log(note);
-  return read.ok
-    ? { kind: "settings", settings: read.settings }
-    : { kind: "invalid", errors: read.errors };
+  if (!read.ok) return { kind: "invalid", errors: read.errors, exitCode: 1 };
+  const environment = [...pairs(result.environmentChanges), ...read.settings.environment];
+  return { kind: "settings", settings: { ...read.settings, environment } };
+}
+
+/**
+ * 1; under an Emperor 26 when a server was asked for the config and has none: uWSGI ends so, and its
+ * Emperor does not try again. A server that does not answer is another matter: it may come back.
+ */
+function exitCodeOf(errors: readonly ConfigError[], emperor: EmperorConnection): number {
+  return emperor.connected && errors.some(({ code }) => code === "http-status") ? 26 : 1;
+}
+
+/** The last one of a flag counts. */
+function asks(flag: string, entries: readonly ConfigEntry[]): boolean {
+  const entry = lastEntry(entries, flag);
+  return entry !== undefined && parseFlag(entry.value);
+}
+
+function pairs(changes: readonly EnvironmentChange[]): RuntimeSettings["environment"] {
+  return changes.map(({ name, value }) => [name, value] as const);
 }

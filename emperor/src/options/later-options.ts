@@ -73,6 +73,13 @@ function planned(): readonly Refusal[] {
         "emperor-subreaper": "adopt the orphans of vassals",
       },
     },
+    {
+      group: "Planned: the Emperor's own process",
+      reason: PLANNED,
+      values: {
+        envdir: "take environment variables from the files of a directory, after env",
+      },
+    },
   ];
 }
 

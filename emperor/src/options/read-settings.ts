@@ -78,8 +78,10 @@ export async function readSettings(request: SettingsRequest): Promise<SettingsRe
     return { ok: "exit", code: 0, output: [...output, ...renderOrigins(loaded.entries)] };
   }
   const built = buildSettings(reader, request);
-  const { early, late } = loaded.environment;
-  const settings = { ...built, environment: [...early, ...built.environment, ...late] };
+  const settings = {
+    ...built,
+    environment: [...loaded.environmentChanges, ...built.environment],
+  };
   const questions: Questions = {
     help: reader.flag("help"),
     version: reader.flag("version"),
