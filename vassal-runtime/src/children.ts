@@ -8,6 +8,7 @@ import {
   createWatcher,
   openPidfd,
   reap,
+  signalGroup,
   setChildSubreaper,
   signalName,
   signalProcess,
@@ -28,6 +29,8 @@ export interface Child {
   readonly ended: boolean;
   /** Signals the program itself; nothing happens when it has ended. */
   signal(signal: number): void;
+  /** Signals its process group. */
+  signalGroup(signal: number): void;
   /** SIGKILL for the program, its session and all of their descendants. */
   kill(): void;
 }
@@ -40,9 +43,17 @@ class RunningChild implements Child {
   readonly token: number;
   readonly startedAt = performance.now();
   readonly onExit: (exit: ChildExit) => void;
+  readonly keepsTree: boolean;
   ended = false;
 
-  constructor(pid: number, pidfd: number, token: number, onExit: (exit: ChildExit) => void) {
+  constructor(
+    pid: number,
+    pidfd: number,
+    token: number,
+    onExit: (exit: ChildExit) => void,
+    keepsTree: boolean,
+  ) {
+    this.keepsTree = keepsTree;
     this.pid = pid;
     this.pidfd = pidfd;
     this.token = token;
@@ -51,6 +62,10 @@ class RunningChild implements Child {
 
   signal(signal: number): void {
     if (!this.ended) signalProcess(this.pidfd, signal);
+  }
+
+  signalGroup(signal: number): void {
+    if (!this.ended) signalGroup(this.pid, signal);
   }
 
   kill(): void {
@@ -62,14 +77,23 @@ class RunningChild implements Child {
 export class Children {
   readonly #running = new Map<number, RunningChild>();
   readonly #readable = new Map<number, () => void>();
+  readonly #spared = new Set<number>();
   #watcher: Watcher | undefined;
   #tokens = 0;
 
-  /** Starts a program in a session of its own. `onExit` is called once, later. */
-  start(plan: Plan, onExit: (exit: ChildExit) => void): Child | SpawnFailure {
+  /**
+   * Starts a program in a session of its own. `onExit` is called once, later. `keepsTree`: what it leaves
+   * in its session is meant to stay.
+   */
+  start(
+    plan: Plan,
+    onExit: (exit: ChildExit) => void,
+    options: { readonly keepsTree: boolean } = { keepsTree: false },
+  ): Child | SpawnFailure {
     const result = spawn({ ...plan, session: true, mode: "shared" });
     if (!result.ok) return result;
-    const child = new RunningChild(result.pid, result.pidfd, (this.#tokens += 1), onExit);
+    const token = (this.#tokens += 1);
+    const child = new RunningChild(result.pid, result.pidfd, token, onExit, options.keepsTree);
     this.#running.set(child.token, child);
     this.#watch().addProcess(child.pidfd, child.token);
     return child;
@@ -95,8 +119,13 @@ export class Children {
     process.on("SIGCHLD", () => this.#buryOrphans());
   }
 
-  /** Orphans that were adopted, except those of the given sessions. */
-  killOrphans(sparedSessions: ReadonlySet<number>): void {
+  /** The processes of this session are no orphans: they are meant to outlive us. */
+  spare(session: number): void {
+    this.#spared.add(session);
+  }
+
+  /** Ends the orphans that were adopted. */
+  killOrphans(): void {
     const own = processEntry(process.pid)?.session;
     const known = new Set([...this.#running.values()].map(({ pid }) => pid));
     killAll((processes) =>
@@ -107,11 +136,11 @@ export class Children {
             session !== own &&
             !known.has(pid) &&
             !known.has(session) &&
-            !sparedSessions.has(session),
+            !this.#spared.has(session),
         )
         .flatMap(({ pid, session }) => [
           ...treeOf(pid, processes),
-          ...(sparedSessions.has(session) ? [] : treeOf(session, processes)),
+          ...(this.#spared.has(session) ? [] : treeOf(session, processes)),
         ]),
     );
   }
@@ -150,7 +179,7 @@ export class Children {
     if (child.ended) return true;
     // As long as the corpse is there nobody else can have its number, which names the session.
     if (processEntry(child.pid)?.zombie !== true) return false;
-    killAll((processes) => treeOf(child.pid, processes));
+    if (!child.keepsTree) killAll((processes) => treeOf(child.pid, processes));
     const status = reap(child.pidfd);
     if (status === undefined) return false;
     child.ended = true;

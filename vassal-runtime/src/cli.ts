@@ -53,6 +53,7 @@ async function main(): Promise<void> {
   // The config may have been read before the change that this is about.
   if (early.reloadAsked()) emperor.emit("reload");
   await running;
+  if (settings.daemons.length > 0) (await import("./daemons.ts")).startDaemons(vassal);
 }
 
 async function runner({

@@ -71,7 +71,7 @@ class CommandVassal {
     const children = ourChildren();
     children.adoptOrphans();
     // A program that went into the background of its own accord is still the vassal's.
-    atLeaving(() => children.killOrphans(sparedSessions));
+    atLeaving(() => children.killOrphans());
     for (const copy of this.#copies) this.#start(copy);
     followOrders(emperor, THE_EMPEROR, {
       reload: () => this.#reload(),
@@ -223,6 +223,3 @@ class CommandVassal {
     this.#end(() => reexecute(launch, sockets, config.pushed), true);
   }
 }
-
-/** Sessions of programs that are meant to outlive this process. */
-const sparedSessions = new Set<number>();

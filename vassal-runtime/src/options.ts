@@ -6,6 +6,7 @@
 import { createOptionTable } from "@emperor/config";
 import type { OptionDefinition, OptionTable } from "@emperor/config";
 import { COMMAND_OPTIONS } from "./command-settings.ts";
+import { DAEMON_OPTIONS } from "./daemon-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
 
 const APP = "Application";
@@ -75,6 +76,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
     default: "60",
   }),
   ...COMMAND_OPTIONS,
+  ...DAEMON_OPTIONS,
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];

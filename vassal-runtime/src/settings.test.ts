@@ -57,6 +57,7 @@ describe("readSettings", () => {
         stopSignal: 15,
         reloadSignal: undefined,
       },
+      daemons: [],
     });
   });
 

@@ -17,6 +17,8 @@ import type { ListenAddress } from "./address.ts";
 import { splitCommandLine } from "./command-line.ts";
 import { readCommandSettings } from "./command-settings.ts";
 import type { CommandSettings } from "./command-settings.ts";
+import { readDaemons } from "./daemon-settings.ts";
+import type { DaemonSetting } from "./daemon-settings.ts";
 import { RuntimeError } from "./errors.ts";
 import { SettingsReader } from "./settings-reader.ts";
 
@@ -49,6 +51,7 @@ export interface RuntimeSettings {
   readonly reloadMercyMs: number;
   readonly workerReloadMercyMs: number;
   readonly command: CommandSettings;
+  readonly daemons: readonly DaemonSetting[];
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -88,6 +91,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     reloadMercyMs: reader.take("reload-mercy", parseSeconds) ?? 10_000,
     workerReloadMercyMs: reader.take("worker-reload-mercy", parseSeconds) ?? 60_000,
     command: readCommandSettings(reader),
+    daemons: readDaemons(reader),
   };
   if (reader.errors.length > 0 || app === undefined)
     return { ok: false, errors: reader.errors, notes };
