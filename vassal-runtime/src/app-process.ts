@@ -7,13 +7,14 @@ import { Server as HttpServer } from "node:http";
 import type { RequestListener } from "node:http";
 import type { Server } from "node:net";
 import { Connections } from "./connections.ts";
-import type { DrainOptions } from "./connections.ts";
+import type { DrainOptions, RequestWatch } from "./connections.ts";
 import { RuntimeError } from "./errors.ts";
 import { captureListen } from "./listen-capture.ts";
 import type { SocketDescriptor } from "./listen-capture.ts";
 import { log } from "./log.ts";
 import { loadNodeApp, resolveApp } from "./node-app.ts";
 import type { AppExport } from "./node-app.ts";
+import { loadProtocols } from "./socket-protocols.ts";
 
 export interface AppProcessOptions {
   readonly file: string;
@@ -25,6 +26,8 @@ export interface AppProcessOptions {
   readonly onLoaded: () => void;
   readonly onAccepting: () => void;
   readonly onFirstServed: () => void;
+  /** Those who want to know of every request. */
+  readonly watches?: readonly RequestWatch[];
   /** Something that the process cannot survive, with its message. */
   readonly onFatal: (error: RuntimeError) => void;
 }
@@ -45,12 +48,16 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
     if (!state.loaded) options.onLoaded();
     state.loaded = true;
   };
+  const sockets = options.sockets.filter(({ protocol }) => protocol !== "none");
+  const handlerFor = await loadProtocols(sockets);
   const capture = captureListen({
-    sockets: options.sockets,
+    sockets,
     backlog: options.backlog,
+    handlerFor: (socket, server) =>
+      state.connections === undefined ? undefined : handlerFor(socket, server, state.connections),
     onServer: (server) => {
-      state.connections = new Connections(server, options.onFirstServed);
-      if (options.sockets.length > 0) failOnListenError(server, options);
+      state.connections = new Connections(server, options.onFirstServed, options.watches);
+      if (sockets.length > 0) failOnListenError(server, options);
     },
     onExtraListener: (listener) => state.connections?.addListener(listener),
     onListening: () => {
@@ -63,11 +70,11 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
   if (capture.server === undefined) {
     if (exported.kind === "nothing")
       awaitListen(path, exported.description, options, () => capture.server !== undefined);
-    else if (options.sockets.length > 0) capture.adopt(new HttpServer(await toListener(exported)));
+    else if (sockets.length > 0) capture.adopt(new HttpServer(await toListener(exported)));
     else
       throw new RuntimeError(
         "VASSAL_CONFIG",
-        `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT"`,
+        `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT" or "socket"`,
       );
   }
   return {

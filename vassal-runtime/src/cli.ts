@@ -5,12 +5,13 @@
 import { connectEmperor } from "./client.ts";
 import type { EmperorConnection } from "./client.ts";
 import { readConfiguration } from "./configuration.ts";
+import type { PushedConfig } from "./configuration.ts";
 import { RuntimeError } from "./errors.ts";
-import { readLaunch } from "./launch.ts";
+import { isSameNode, readLaunch } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { labelLog, log } from "./log.ts";
 import type { RuntimeSettings } from "./settings.ts";
-import type { Vassal } from "./vassal.ts";
+import type { Vassal, VassalControls } from "./vassal.ts";
 
 const VERSION = "0.1.0";
 
@@ -18,16 +19,20 @@ async function main(): Promise<void> {
   const launch = readLaunch();
   labelLog(launch.label);
   if (launch.worker !== undefined) {
+    (await import("./own-process.ts")).checkNodeVersion();
     const { runWorker } = await import("./worker.ts");
     return runWorker(JSON.parse(launch.worker) as Parameters<typeof runWorker>[0]);
   }
   const emperor = connectEmperor({ defaultActions: false });
   const early = listenEarly(emperor);
   let exitCode = 1;
-  const settings = await settingsOrUndefined(launch, emperor, launch.pushedConfig, (code) => {
+  const pushed: PushedConfig = { bytes: launch.pushedConfig };
+  const settings = await settingsOrUndefined(launch, emperor, pushed, (code) => {
     exitCode = code;
   });
   if (settings === undefined) return endAfterOutput(exitCode);
+  await becomeWantedNode(launch, settings, pushed);
+  if (settings.run.umask !== undefined) process.umask(settings.run.umask);
   if (launch.trial) {
     const { runTrial } = await import("./trial.ts");
     return runTrial({ launch, settings });
@@ -35,7 +40,10 @@ async function main(): Promise<void> {
   if (settings.heartbeatMs !== undefined && !settings.master)
     emperor.heartbeat(settings.heartbeatMs / 1000);
   const { dropPrivileges } = await import("./credentials.ts");
+  const pidfile = await pidfileWriter(launch, settings);
+  pidfile("pidfile", settings.run.pidfiles.early);
   dropPrivileges(settings.uid, settings.gid);
+  pidfile("pidfile2", settings.run.pidfiles.late);
   const { adoptSockets, bindSockets, closeSockets } = await import("./sockets.ts");
   const adopted = adoptSockets(launch.inherited);
   const sockets = await bindSockets(settings, adopted);
@@ -45,7 +53,8 @@ async function main(): Promise<void> {
     settings,
     sockets,
     emperor,
-    readSettings: async () => settingsOrUndefined(launch, emperor, undefined),
+    readSettings: async () => settingsOrUndefined(launch, emperor, { bytes: undefined }),
+    started: () => pidfile("safe-pidfile", settings.run.pidfiles.safe),
   };
   const run = await runner(settings);
   early.end();
@@ -59,10 +68,39 @@ async function main(): Promise<void> {
 async function runner({
   app,
   master,
-}: RuntimeSettings): Promise<(vassal: Vassal) => void | Promise<void>> {
+}: RuntimeSettings): Promise<(vassal: Vassal) => void | Promise<VassalControls>> {
   if (app.kind === "command") return (await import("./command-vassal.ts")).runCommand;
   if (master) return (await import("./master.ts")).runMaster;
   return (await import("./single.ts")).runSingle;
+}
+
+/** With one process `node-binary` and `node-options` are about this very process. */
+async function becomeWantedNode(
+  launch: Launch,
+  settings: RuntimeSettings,
+  pushed: PushedConfig,
+): Promise<void> {
+  const { app, master, run } = settings;
+  const own = app.kind === "node" && !master;
+  const wanted = {
+    binary: own ? run.nodeBinary : undefined,
+    options: own ? run.nodeOptions : [],
+  };
+  if (!isSameNode(launch.node, wanted)) {
+    const { executeWithNode } = await import("./other-node.ts");
+    executeWithNode(launch, wanted, pushed.bytes);
+  }
+  if (wanted.binary !== undefined) (await import("./own-process.ts")).checkNodeVersion();
+}
+
+/** As in uWSGI, a reload writes no pidfile: the pid is the same. */
+async function pidfileWriter(
+  launch: Launch,
+  { run: { pidfiles } }: RuntimeSettings,
+): Promise<(option: string, path: string | undefined) => void> {
+  const wanted = (pidfiles.early ?? pidfiles.late ?? pidfiles.safe) !== undefined;
+  if (!wanted || launch.isReload) return () => undefined;
+  return (await import("./own-process.ts")).writePidfile;
 }
 
 /** Orders that come before there is anything to stop or reload. */
@@ -83,7 +121,7 @@ function listenEarly(emperor: EmperorConnection): { reloadAsked(): boolean; end(
 async function settingsOrUndefined(
   launch: Launch,
   emperor: EmperorConnection,
-  pushed: Buffer | undefined,
+  pushed: PushedConfig,
   onInvalid?: (exitCode: number) => void,
 ): Promise<RuntimeSettings | undefined> {
   const configuration = await readConfiguration(launch, emperor, pushed);

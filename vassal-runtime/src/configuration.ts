@@ -29,11 +29,16 @@ export type Configuration =
       readonly exitCode: number;
     };
 
-/** Reads everything anew, as it is at this moment. `pushed` is a config that was read already. */
+/** A config that the Emperor pushed, once it was read: the pipe gives it only once. */
+export interface PushedConfig {
+  bytes: Buffer | undefined;
+}
+
+/** Reads everything anew, as it is at this moment. A config that is taken from the pipe is left in `pushed`. */
 export async function readConfiguration(
   launch: Launch,
   emperor: EmperorConnection,
-  pushed: Buffer | undefined,
+  pushed: PushedConfig,
 ): Promise<Configuration> {
   const result = await loadConfiguration({
     argv: launch.argv,
@@ -41,8 +46,8 @@ export async function readConfiguration(
     options: vassalOptions(),
     schemes: {
       emperor: async (name) => {
-        const bytes = pushed ?? (await emperor.readConfig());
-        if (bytes !== undefined) return bytes;
+        pushed.bytes ??= await emperor.readConfig();
+        if (pushed.bytes !== undefined) return pushed.bytes;
         const why = emperor.hasConfigPipe
           ? "the Emperor sent none within 5 s"
           : "there is no config pipe: this process is no vassal of an Emperor that pushes it";
@@ -66,7 +71,12 @@ export async function readConfiguration(
   const read = readSettings(result.entries);
   for (const note of read.notes) log(note);
   if (!read.ok) return { kind: "invalid", errors: read.errors, exitCode: 1 };
-  const environment = [...pairs(result.environmentChanges), ...read.settings.environment];
+  const { envdirs } = read.settings.run;
+  const environment = [
+    ...pairs(result.environmentChanges),
+    ...read.settings.environment,
+    ...(envdirs.length === 0 ? [] : (await import("./own-process.ts")).readEnvdirs(envdirs)),
+  ];
   return { kind: "settings", settings: { ...read.settings, environment } };
 }
 

@@ -8,6 +8,7 @@ import type { OptionDefinition, OptionTable } from "@emperor/config";
 import { COMMAND_OPTIONS } from "./command-settings.ts";
 import { DAEMON_OPTIONS } from "./daemon-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
+import { RUN_OPTIONS } from "./run-options.ts";
 
 const APP = "Application";
 const SOCKETS = "Sockets";
@@ -77,6 +78,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
   }),
   ...COMMAND_OPTIONS,
   ...DAEMON_OPTIONS,
+  ...RUN_OPTIONS,
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];
@@ -98,10 +100,10 @@ const LATER: Readonly<Record<string, string>> = {
   cap: "isolation by the vassal's own config comes with a later stage",
   cgroup: "isolation by the vassal's own config comes with a later stage",
   "add-gid": "it comes with the next stage",
-  umask: "it comes with the next stage",
   "privileged-binary-patch": "it comes with the next stage; use command",
   "unprivileged-binary-patch": "it comes with the next stage; use command",
-  daemonize: "a vassal stays in the foreground: its supervisor has to see it",
+  daemonize:
+    "a vassal stays in the foreground, because its supervisor has to see its end; without an Emperor let systemd, or an Emperor, keep it",
   emperor: "an Emperor below this one is started with command = emperor --emperor ...",
 };
 
@@ -115,6 +117,8 @@ const IGNORED: Readonly<Record<string, string>> = {
   threads: "a worker serves many requests at a time; use processes",
   "no-orphans": "workers always end with their master",
   "lazy-apps": "every worker loads the app itself",
+  lazy: "every worker loads the app itself",
+  "cheaper-algo": "workers are counted as busy by their event loops, see cheaper",
   "single-interpreter": "it belongs to Python",
   "thunder-lock": "the kernel distributes the connections",
   "buffer-size": "request headers are limited by Node",
@@ -149,7 +153,10 @@ export function helpText(): string {
     "",
   ];
   let group = "";
-  for (const option of SUPPORTED) {
+  // The parts of the table add to the same groups.
+  const order = [...new Set(SUPPORTED.map((option) => option.group))];
+  const sorted = [...SUPPORTED].toSorted((a, b) => order.indexOf(a.group) - order.indexOf(b.group));
+  for (const option of sorted) {
     if (option.group !== group) lines.push(`${(group = option.group)}:`);
     const names = [option.name, ...(option.aliases ?? [])].map((name) => `--${name}`).join(", ");
     const short = option.short === undefined ? "" : `-${option.short}, `;

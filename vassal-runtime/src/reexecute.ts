@@ -26,6 +26,8 @@ export function reexecute(
     ...launch.environment,
     [ENVIRONMENT.reloads]: String(launch.reloads + 1),
     [LAUNCH_VARIABLES.sockets]: JSON.stringify(sockets),
+    // The new configuration may ask for another Node; then its flags replace these.
+    [LAUNCH_VARIABLES.node]: JSON.stringify({ base: launch.base, choice: launch.node }),
     ...(pushed === undefined ? {} : { [LAUNCH_VARIABLES.config]: pushed.toString("base64") }),
   };
   try {

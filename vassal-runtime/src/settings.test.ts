@@ -50,6 +50,7 @@ describe("readSettings", () => {
       gid: undefined,
       heartbeatMs: undefined,
       reloadMercyMs: 10_000,
+      run: expect.any(Object) as unknown, // see run-settings.test.ts
       workerReloadMercyMs: 60_000,
       command: {
         ready: { kind: "start" },

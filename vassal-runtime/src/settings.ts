@@ -20,6 +20,8 @@ import type { CommandSettings } from "./command-settings.ts";
 import { readDaemons } from "./daemon-settings.ts";
 import type { DaemonSetting } from "./daemon-settings.ts";
 import { RuntimeError } from "./errors.ts";
+import { readRunSettings } from "./run-settings.ts";
+import type { RunSettings } from "./run-settings.ts";
 import { SettingsReader } from "./settings-reader.ts";
 
 /** One `http-socket`. `text` is what the user wrote; it names the socket over reloads. */
@@ -50,6 +52,7 @@ export interface RuntimeSettings {
   readonly heartbeatMs: number | undefined;
   readonly reloadMercyMs: number;
   readonly workerReloadMercyMs: number;
+  readonly run: RunSettings;
   readonly command: CommandSettings;
   readonly daemons: readonly DaemonSetting[];
 }
@@ -73,6 +76,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     reader.take("processes", (entry) => parseInteger(entry, { minimum: 1, maximum: 4096 })) ?? 1;
   const master = reader.last("master");
   const mode = reader.last("chmod-socket");
+  const run = readRunSettings(reader, processes);
   const settings: Omit<RuntimeSettings, "app"> = {
     sockets,
     backlog:
@@ -82,7 +86,10 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
         ? 0o666
         : reader.take("chmod-socket", parseOctal),
     processes,
-    master: processes > 1 || (master !== undefined && parseFlag(master.value)),
+    master:
+      processes > 1 ||
+      run.needsMaster !== undefined ||
+      (master !== undefined && parseFlag(master.value)),
     environment: readEnvironment(reader),
     chdir: reader.take("chdir", (entry) => parseText(entry, "a directory")),
     uid: reader.take("uid", (entry) => parseText(entry, "a user")),
@@ -90,9 +97,15 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     heartbeatMs: reader.take("heartbeat", parseSeconds) || undefined,
     reloadMercyMs: reader.take("reload-mercy", parseSeconds) ?? 10_000,
     workerReloadMercyMs: reader.take("worker-reload-mercy", parseSeconds) ?? 60_000,
+    run,
     command: readCommandSettings(reader),
     daemons: readDaemons(reader),
   };
+  if (app?.kind === "command" && run.needsMaster !== undefined) {
+    notes.push(
+      `"${run.needsMaster}" has no effect on a command: it is about workers of a node-app`,
+    );
+  }
   if (reader.errors.length > 0 || app === undefined)
     return { ok: false, errors: reader.errors, notes };
   return { ok: true, settings: { app, ...settings }, notes };

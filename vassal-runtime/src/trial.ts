@@ -25,6 +25,7 @@ export async function tryNewGeneration(
   const environment: Record<string, string> = {
     ...launch.environment,
     [LAUNCH_VARIABLES.trial]: "1",
+    [LAUNCH_VARIABLES.node]: JSON.stringify({ base: launch.base, choice: launch.node }),
     ...(pushed === undefined ? {} : { [LAUNCH_VARIABLES.config]: pushed.toString("base64") }),
   };
   delete environment[ENVIRONMENT.emperorFd];
