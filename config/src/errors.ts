@@ -18,6 +18,7 @@ export type ConfigErrorCode =
   | "unclosed-block"
   | "placeholder-cycle"
   | "unresolved-placeholder"
+  | "bad-encoding"
   | "unknown-option"
   | "ambiguous-option"
   | "bad-argument"

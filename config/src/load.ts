@@ -16,6 +16,7 @@ import { createNodeHost, machineFacts } from "./node-host.ts";
 import { formatOrigin } from "./origin.ts";
 import type { ConfigEntry } from "./origin.ts";
 import { resolvePlaceholders } from "./placeholders.ts";
+import { resolveName } from "./resolve-name.ts";
 import { SourceReader } from "./sources.ts";
 import { environmentValue, substitute } from "./substitution.ts";
 import { parseFlag } from "./values.ts";
@@ -37,16 +38,6 @@ function isSubstitutable(entry: ConfigEntry): boolean {
 
 /** Options whose values have `%(...)` of their own, which is for uWSGI's request log. */
 const OWN_PLACEHOLDERS: ReadonlySet<string> = new Set(["log-format", "logformat"]);
-
-/** The system's answer, IPv4 first, as uWSGI knows nothing else. */
-async function resolveName(name: string, { sourceTimeoutMs }: ConfigLimits): Promise<string> {
-  const { lookup } = await import("node:dns/promises");
-  const { within } = await import("./deadline.ts");
-  const found = await within(sourceTimeoutMs, lookup(name, { all: true }));
-  const address = (found.find(({ family }) => family === 4) ?? found[0])?.address;
-  if (address === undefined) throw new Error("it has no address");
-  return address;
-}
 
 class Loading {
   readonly loader: Loader;
