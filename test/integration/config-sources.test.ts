@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { RequestListener, Server } from "node:http";
+import type { Server as TlsServer } from "node:https";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -35,7 +36,7 @@ function pairsOf({ entries, errors }: ConfigResult): readonly string[] {
 
 /** A server on a port of its own, closed with everything that is open on it. */
 async function serving<Result>(
-  server: Server,
+  server: Server | TlsServer,
   use: (origin: string) => Promise<Result>,
 ): Promise<Result> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -170,7 +171,7 @@ programTest(["openssl"])("https:// takes no certificate that cannot be verified"
     execFileSync("openssl", args.split(" "), { stdio: "ignore" });
     const identity = { key: readFileSync(key), cert: readFileSync(cert) };
     const server = createTlsServer(identity, (_, response) => response.end("[uwsgi]\na = 1\n"));
-    await serving(server as unknown as Server, async (origin) => {
+    await serving(server, async (origin) => {
       const address = `https://${origin}/x.ini`;
       expect(pairsOf(await load(["--ini", address]))).toEqual([
         expect.stringMatching(/^unreadable: .*self-signed certificate/),
