@@ -12,3 +12,4 @@ export * from "./stats.ts";
 export * from "./subscription.ts";
 export * from "./utf8.ts";
 export * from "./uwsgi-request.ts";
+export * from "./worker-stats.ts";

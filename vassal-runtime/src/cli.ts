@@ -7,7 +7,7 @@ import type { EmperorConnection } from "./client.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { PushedConfig } from "./configuration.ts";
 import { RuntimeError } from "./errors.ts";
-import { isSameNode, readLaunch } from "./launch.ts";
+import { LAUNCH_VARIABLES, isSameNode, readLaunch } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { labelLog, log } from "./log.ts";
 import type { RuntimeSettings } from "./settings.ts";
@@ -21,7 +21,10 @@ async function main(): Promise<void> {
   if (launch.worker !== undefined) {
     (await import("./own-process.ts")).checkNodeVersion();
     const { runWorker } = await import("./worker.ts");
-    return runWorker(JSON.parse(launch.worker) as Parameters<typeof runWorker>[0]);
+    const orders = JSON.parse(launch.worker) as Parameters<typeof runWorker>[0];
+    if (launch.board !== undefined)
+      (await import("./worker-board.ts")).joinBoard(launch.board, orders.number);
+    return runWorker(orders);
   }
   const emperor = connectEmperor({ defaultActions: false });
   const early = listenEarly(emperor);
@@ -57,12 +60,24 @@ async function main(): Promise<void> {
     started: () => pidfile("safe-pidfile", settings.run.pidfiles.safe),
   };
   const run = await runner(settings);
+  const counted = settings.stats === undefined ? vassal : await withStatistics(vassal);
   early.end();
-  const running = run(vassal);
+  const running = run(counted);
   // The config may have been read before the change that this is about.
   if (early.reloadAsked()) emperor.emit("reload");
   await running;
   if (settings.daemons.length > 0) (await import("./daemons.ts")).startDaemons(vassal);
+}
+
+/** The vassal whose workers know where to tell their numbers. */
+async function withStatistics(vassal: Vassal): Promise<Vassal> {
+  const { launch, settings } = vassal;
+  if (settings.stats === undefined) return vassal;
+  const { startStatistics } = await import("./statistics.ts");
+  const board = await startStatistics(vassal, settings.stats, VERSION);
+  if (board === undefined) return vassal;
+  const environment = { ...launch.environment, [LAUNCH_VARIABLES.board]: board };
+  return { ...vassal, launch: { ...launch, environment } };
 }
 
 async function runner({

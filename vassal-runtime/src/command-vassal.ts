@@ -17,6 +17,8 @@ import type { Notice } from "./readiness.ts";
 import type { AppSetting } from "./settings.ts";
 import { renewConfig } from "./vassal.ts";
 import type { Vassal } from "./vassal.ts";
+import { tellWorkers } from "./worker-states.ts";
+import type { WorkerState } from "./worker-states.ts";
 
 /** The runtime does not see the command's requests; one that stays up so long counts as loyal. */
 const LOYAL_AFTER_MS = 5000;
@@ -37,6 +39,9 @@ interface Copy {
   process: CommandProcess | undefined;
   notify: NotifySocket | undefined;
   ready: boolean;
+  starts: number;
+  /** Seconds since the epoch. */
+  startedAt: number;
   delayMs: number;
   again: NodeJS.Timeout | undefined;
 }
@@ -61,6 +66,8 @@ class CommandVassal {
       process: undefined,
       notify: undefined,
       ready: false,
+      starts: 0,
+      startedAt: 0,
       delayMs: 0,
       again: undefined,
     }));
@@ -72,6 +79,7 @@ class CommandVassal {
     children.adoptOrphans();
     // A program that went into the background of its own accord is still the vassal's.
     atLeaving(() => children.killOrphans());
+    tellWorkers(() => this.#copies.map(stateOf));
     for (const copy of this.#copies) this.#start(copy);
     followOrders(emperor, THE_EMPEROR, {
       reload: () => this.#reload(),
@@ -113,6 +121,8 @@ class CommandVassal {
       onExit: (exit) => this.#exited(copy, exit),
     });
     copy.process = process;
+    copy.starts += 1;
+    copy.startedAt = Math.floor(Date.now() / 1000);
     log(`command ${quote(this.#app.argv[0] ?? "")} runs as process ${process.child.pid}`);
     if (ready.kind === "start" || (this.#accepting && ready.kind !== "notify")) copy.ready = true;
     this.#checkReady();
@@ -222,4 +232,16 @@ class CommandVassal {
       return log(`reload refused, the command goes on as it is: ${failure}`);
     this.#end(() => reexecute(launch, sockets, config.pushed), true);
   }
+}
+
+function stateOf({ number, process, ready, starts, startedAt }: Copy): WorkerState {
+  return {
+    id: number,
+    pid: process?.child.pid ?? 0,
+    accepting: ready,
+    startedAt,
+    respawns: Math.max(0, starts - 1),
+    silent: false,
+    totals: undefined, // they do not pass through here
+  };
 }

@@ -100,10 +100,13 @@ export class Connections {
         this.#cutAll();
       }, options.deadlineMs);
       // Who has not even begun to ask by then is no reason to wait.
-      const patience = setTimeout(() => {
-        this.#handshakes = 0;
-        this.#checkDrained();
-      }, Math.min(HANDSHAKE_GRACE_MS, options.deadlineMs));
+      const patience = setTimeout(
+        () => {
+          this.#handshakes = 0;
+          this.#checkDrained();
+        },
+        Math.min(HANDSHAKE_GRACE_MS, options.deadlineMs),
+      );
       this.#drained = () => {
         clearTimeout(deadline);
         clearTimeout(patience);

@@ -13,6 +13,8 @@ export const LAUNCH_VARIABLES = {
   worker: "VASSAL_WORKER",
   /** Base64 of a pushed configuration that an earlier life of this process, or its parent, has read. */
   config: "VASSAL_CONFIG",
+  /** Name of the board on which a worker tells its numbers. */
+  board: "VASSAL_BOARD",
   /** This process only tries whether config and app can be loaded. */
   trial: "VASSAL_TRIAL",
   /** JSON: which Node this process was executed with on behalf of its configuration, and before that. */
@@ -66,6 +68,8 @@ export interface Launch {
   readonly base: BaseNode;
   /** What an earlier life of this process has chosen. */
   readonly node: NodeChoice;
+  /** Where a worker tells its numbers, if anybody wants to know. */
+  readonly board: string | undefined;
   /** Name for the log. */
   readonly label: string;
 }
@@ -79,6 +83,7 @@ export function readLaunch(): Launch {
   const activated = takeActivation();
   const worker = takeVariable(own.worker);
   const config = takeVariable(own.config);
+  const board = takeVariable(own.board);
   const trial = takeVariable(own.trial) !== undefined;
   const node = takeVariable(own.node);
   const reloads = process.env[ENVIRONMENT.reloads];
@@ -95,6 +100,7 @@ export function readLaunch(): Launch {
     trial,
     worker,
     ...nodeOf(node),
+    board,
     label: labelOf(argv),
   };
 }

@@ -9,6 +9,7 @@ import { COMMAND_OPTIONS } from "./command-settings.ts";
 import { DAEMON_OPTIONS } from "./daemon-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
 import { RUN_OPTIONS } from "./run-options.ts";
+import { STATS_OPTIONS } from "./stats-settings.ts";
 
 const APP = "Application";
 const SOCKETS = "Sockets";
@@ -79,6 +80,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
   ...COMMAND_OPTIONS,
   ...DAEMON_OPTIONS,
   ...RUN_OPTIONS,
+  ...STATS_OPTIONS,
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];

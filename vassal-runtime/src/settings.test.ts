@@ -59,6 +59,7 @@ describe("readSettings", () => {
         reloadSignal: undefined,
       },
       daemons: [],
+      stats: undefined,
     });
   });
 

@@ -23,6 +23,8 @@ import { RuntimeError } from "./errors.ts";
 import { readRunSettings } from "./run-settings.ts";
 import type { RunSettings } from "./run-settings.ts";
 import { SettingsReader } from "./settings-reader.ts";
+import { readStats } from "./stats-settings.ts";
+import type { StatsSettings } from "./stats-settings.ts";
 
 /** One `http-socket`. `text` is what the user wrote; it names the socket over reloads. */
 export interface SocketSetting {
@@ -55,6 +57,7 @@ export interface RuntimeSettings {
   readonly run: RunSettings;
   readonly command: CommandSettings;
   readonly daemons: readonly DaemonSetting[];
+  readonly stats: StatsSettings | undefined;
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -100,6 +103,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     run,
     command: readCommandSettings(reader),
     daemons: readDaemons(reader),
+    stats: readStats(reader),
   };
   if (app?.kind === "command" && run.needsMaster !== undefined) {
     notes.push(
