@@ -10,6 +10,7 @@ export * from "./load.ts";
 export * from "./nearest.ts";
 export * from "./options.ts";
 export * from "./origin.ts";
+export { createNodeHost } from "./node-host.ts";
 export * from "./render.ts";
 export { formatOfName } from "./reader.ts";
 export type { ConfigFormat, RawPair } from "./reader.ts";

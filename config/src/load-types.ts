@@ -17,6 +17,7 @@ export interface ConfigLimits {
   readonly sourceTimeoutMs: number;
 }
 
+/** Far beyond what configurations need, far below what hurts. */
 export const DEFAULT_LIMITS: ConfigLimits = {
   fileBytes: 1024 * 1024,
   totalBytes: 8 * 1024 * 1024,

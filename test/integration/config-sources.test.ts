@@ -3,7 +3,7 @@
  * them can keep a vassal waiting or fill its memory.
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { RequestListener, Server } from "node:http";
 import type { Server as TlsServer } from "node:https";
@@ -222,6 +222,25 @@ describe("a vassal whose server has no config for it", () => {
     expect(ended.code).toBe(1);
     expect(ended.log).toContain("ECONNREFUSED");
   });
+});
+
+it("envdir of a vassal counts after env, with all lines of its files; a missing one is an error", async () => {
+  await using folder = await VassalFolder.create();
+  mkdirSync(folder.file("variables"));
+  folder.write("variables/LINES", "one\ntwo \n");
+  folder.write("variables/GONE", "");
+  folder.write(
+    "app.mjs",
+    "export default (_, response) => response.end(JSON.stringify([process.env.LINES, process.env.GONE]));",
+  );
+  folder.ini("envdir = variables\nenv = LINES=env\nenv = GONE=env\nnode-app = app.mjs");
+  const vassal = folder.start();
+  await vassal.accepting();
+  expect(await (await fetch(folder.url)).text()).toBe('["one\\ntwo",null]');
+  folder.write("bad.ini", "[uwsgi]\nnode-app = app.mjs\nenvdir = nowhere\n");
+  const bad = folder.start({ argv: ["--ini", "bad.ini"], emperor: false });
+  expect((await bad.ended()).code).toBe(1);
+  await bad.untilLog(/bad\.ini:3: .*"nowhere": it does not exist/);
 });
 
 describe("show-config and show-origin of vassal", () => {

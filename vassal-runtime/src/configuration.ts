@@ -3,13 +3,18 @@
  * pushes. Warnings go to the log, errors to the caller. Called again for each reload.
  */
 import {
+  allEntries,
+  ConfigError,
+  createNodeHost,
+  DEFAULT_LIMITS,
   lastEntry,
   loadConfiguration,
   parseFlag,
+  readEnvironmentDirectory,
   renderConfiguration,
   renderOrigins,
 } from "@emperor/config";
-import type { ConfigEntry, ConfigError, EnvironmentChange } from "@emperor/config";
+import type { ConfigEntry, EnvironmentChange, Parsed } from "@emperor/config";
 import type { EmperorConnection } from "./client.ts";
 import { RuntimeError } from "./errors.ts";
 import type { Launch } from "./launch.ts";
@@ -71,13 +76,31 @@ export async function readConfiguration(
   const read = readSettings(result.entries);
   for (const note of read.notes) log(note);
   if (!read.ok) return { kind: "invalid", errors: read.errors, exitCode: 1 };
-  const { envdirs } = read.settings.run;
+  const late = readEnvdirs(result.entries, launch.cwd);
+  if (!late.ok) return { kind: "invalid", errors: [late.error], exitCode: 1 };
   const environment = [
     ...pairs(result.environmentChanges),
     ...read.settings.environment,
-    ...(envdirs.length === 0 ? [] : (await import("./own-process.ts")).readEnvdirs(envdirs)),
+    ...pairs(late.value),
   ];
   return { kind: "settings", settings: { ...read.settings, environment } };
+}
+
+/** `envdir` counts after `env`, as in uWSGI. */
+function readEnvdirs(
+  entries: readonly ConfigEntry[],
+  cwd: string,
+): Parsed<readonly EnvironmentChange[]> {
+  try {
+    const host = createNodeHost(cwd);
+    const changes = allEntries(entries, "envdir").flatMap(({ value = "", origin }) =>
+      readEnvironmentDirectory(value, host, DEFAULT_LIMITS, origin),
+    );
+    return { ok: true, value: changes };
+  } catch (error) {
+    if (error instanceof ConfigError) return { ok: false, error };
+    throw error;
+  }
 }
 
 /**

@@ -27,7 +27,7 @@ export const RUN_OPTIONS: readonly OptionDefinition[] = [
     placeholder: "FLAGS",
     since: "0.1",
   }),
-  serve(APP, "envdir", "set variables from files: name of the file, its first line", {
+  serve(APP, "envdir", "set variables from the files of a directory, after env", {
     kind: "list",
     repeatable: true,
     placeholder: "DIRECTORY",

@@ -16,7 +16,6 @@ export interface RunSettings {
   /** The Node of the app; undefined: the one that runs the runtime. */
   readonly nodeBinary: string | undefined;
   readonly nodeOptions: readonly string[];
-  readonly envdirs: readonly string[];
   readonly umask: number | undefined;
   readonly forkbombDelayMs: number;
   readonly titles: TitleSettings;
@@ -58,7 +57,6 @@ export function readRunSettings(reader: SettingsReader, processes: number): RunS
   const settings: Omit<RunSettings, "needsMaster"> = {
     nodeBinary: text("node-binary"),
     nodeOptions: readNodeOptions(reader),
-    envdirs: list("envdir"),
     umask: reader.take("umask", parseOctal),
     forkbombDelayMs: reader.take("forkbomb-delay", parseSeconds) ?? 2000,
     titles: {
