@@ -14,7 +14,6 @@ import type { SocketDescriptor } from "./listen-capture.ts";
 import { log } from "./log.ts";
 import { loadNodeApp, resolveApp } from "./node-app.ts";
 import type { AppExport } from "./node-app.ts";
-import { loadProtocols } from "./socket-protocols.ts";
 
 export interface AppProcessOptions {
   readonly file: string;
@@ -48,16 +47,12 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
     if (!state.loaded) options.onLoaded();
     state.loaded = true;
   };
-  const sockets = options.sockets.filter(({ protocol }) => protocol !== "none");
-  const handlerFor = await loadProtocols(sockets);
   const capture = captureListen({
-    sockets,
+    sockets: options.sockets,
     backlog: options.backlog,
-    handlerFor: (socket, server) =>
-      state.connections === undefined ? undefined : handlerFor(socket, server, state.connections),
     onServer: (server) => {
       state.connections = new Connections(server, options.onFirstServed, options.watches);
-      if (sockets.length > 0) failOnListenError(server, options);
+      if (options.sockets.length > 0) failOnListenError(server, options);
     },
     onExtraListener: (listener) => state.connections?.addListener(listener),
     onListening: () => {
@@ -70,11 +65,14 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
   if (capture.server === undefined) {
     if (exported.kind === "nothing")
       awaitListen(path, exported.description, options, () => capture.server !== undefined);
-    else if (sockets.length > 0) capture.adopt(new HttpServer(await toListener(exported)));
+    else if (options.sockets.length > 0)
+      capture.adopt(
+        exported.kind === "server" ? exported.server : new HttpServer(await toListener(exported)),
+      );
     else
       throw new RuntimeError(
         "VASSAL_CONFIG",
-        `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT" or "socket"`,
+        `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT"`,
       );
   }
   return {
@@ -83,7 +81,7 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
 }
 
 async function toListener(
-  exported: Exclude<AppExport, { kind: "nothing" }>,
+  exported: Exclude<AppExport, { kind: "nothing" | "server" }>,
 ): Promise<RequestListener> {
   if (exported.kind === "listener") return exported.listener;
   const { fetchListener } = await import("./fetch-listener.ts");
@@ -126,7 +124,7 @@ function awaitListen(
     options.onFatal(
       new RuntimeError(
         "VASSAL_NO_APP",
-        `${options.origin}: node-app ${path} offers nothing to serve: ${description}, it called no listen(), and has nothing left to do. Export a request listener or an object with fetch(), or listen()`,
+        `${options.origin}: node-app ${path} offers nothing to serve: ${description}, it called no listen(), and has nothing left to do. Export a request listener, a framework's application or an object with fetch(), or listen()`,
       ),
     );
   });
