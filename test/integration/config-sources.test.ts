@@ -105,10 +105,12 @@ describe("http://", () => {
       expect(pairsOf(await load(["--set", `a=@(http://${origin}/z)`]))).toEqual([
         "a = [uwsgi]\na = 1\n[two]\nb = 2",
       ]);
+      expect(pairsOf(await load(["--ini", `http://${origin}`]))).toEqual(["a = 1"]);
       expect(asked).toEqual([
         `GET /x.ini?y=1 ${origin}`,
         `GET /x.ini ${origin}`,
         `GET /z ${origin}`,
+        `GET / ${origin}`,
       ]);
     });
   });
