@@ -111,11 +111,12 @@ export class Children {
 
   /**
    * From now on processes that a child leaves behind become ours instead of init's, and their corpses
-   * are taken. Only for a process that starts its children here: those of Node are in our own session
+   * are taken, and children keep this process alive. Only for a process that starts its children here: those of Node are in our own session
    * and are left to Node.
    */
   adoptOrphans(): void {
     setChildSubreaper(true);
+    this.#watch().ref();
     process.on("SIGCHLD", () => this.#buryOrphans());
   }
 
@@ -146,22 +147,30 @@ export class Children {
   }
 
   /**
-   * Waits without returning to the loop until the given children have ended; for the end of the process.
-   * Their `onExit` is not called. False: the time was over first.
+   * Waits without returning to the loop until the given children, and all that they started, have ended;
+   * for the end of the process. Their `onExit` is not called. False: the time was over first.
    */
   collect(children: readonly Child[], withinMs: number): boolean {
     const deadline = performance.now() + withinMs;
     const nap = new Int32Array(new SharedArrayBuffer(4));
     for (;;) {
-      const left = children.filter((child) => child instanceof RunningChild && !this.#take(child));
+      const over = performance.now() >= deadline;
+      const left = children.filter(
+        (child) =>
+          child instanceof RunningChild &&
+          !child.ended &&
+          // The rest of its tree may still be at its last words when it has ended.
+          ((!over && hasLiveTree(child)) || !this.#take(child)),
+      );
       if (left.length === 0) return true;
-      if (performance.now() >= deadline) return false;
+      if (over) return false;
       Atomics.wait(nap, 0, 0, 10);
     }
   }
 
   #watch(): Watcher {
-    return (this.#watcher ??= createWatcher((events) => {
+    if (this.#watcher !== undefined) return this.#watcher;
+    const watcher = createWatcher((events) => {
       for (const event of events) {
         if (event.kind === "readable") {
           this.#readable.get(event.token)?.();
@@ -171,7 +180,11 @@ export class Children {
           if (child !== undefined) this.#take(child, true);
         }
       }
-    }));
+    });
+    // An app that has nothing left to do must be noticed.
+    watcher.unref();
+    this.#watcher = watcher;
+    return watcher;
   }
 
   /** Buries a child that has ended; false while it runs. */
@@ -198,6 +211,10 @@ export class Children {
       buryOne(pid);
     }
   }
+}
+
+function hasLiveTree({ pid, keepsTree }: RunningChild): boolean {
+  return !keepsTree && treeOf(pid, allProcesses()).length > 0;
 }
 
 function buryOne(pid: number): void {

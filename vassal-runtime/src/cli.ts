@@ -65,7 +65,8 @@ async function main(): Promise<void> {
   const running = run(counted);
   // The config may have been read before the change that this is about.
   if (early.reloadAsked()) emperor.emit("reload");
-  await running;
+  const controls = await running;
+  if (settings.fifos.length > 0) await openFifos(vassal, controls);
   if (settings.daemons.length > 0) (await import("./daemons.ts")).startDaemons(vassal);
 }
 
@@ -80,10 +81,27 @@ async function withStatistics(vassal: Vassal): Promise<Vassal> {
   return { ...vassal, launch: { ...launch, environment } };
 }
 
+async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void> {
+  const { launch, emperor, settings } = vassal;
+  const { followFifos } = await import("./fifo.ts");
+  followFifos(
+    settings.fifos.map((path) => (path.startsWith("/") ? path : `${launch.cwd}/${path}`)),
+    {
+      controls,
+      reinforcements: () => void emperor.reinforcements(),
+      logStatistics: () => {
+        import("./statistics.ts")
+          .then(async ({ statisticsText }) => log(await statisticsText(vassal, VERSION)))
+          .catch((error: unknown) => log(`the statistics could not be made: ${String(error)}`));
+      },
+    },
+  );
+}
+
 async function runner({
   app,
   master,
-}: RuntimeSettings): Promise<(vassal: Vassal) => void | Promise<VassalControls>> {
+}: RuntimeSettings): Promise<(vassal: Vassal) => Promise<VassalControls>> {
   if (app.kind === "command") return (await import("./command-vassal.ts")).runCommand;
   if (master) return (await import("./master.ts")).runMaster;
   return (await import("./single.ts")).runSingle;

@@ -3,7 +3,7 @@
  * hands them over, told to stop by a signal, killed with all its tree when it does not. One copy without
  * `master` is the vassal: its exit is the vassal's exit. Several are supervised. Knows no HTTP.
  */
-import { nextDelayMs } from "./back-off.ts";
+import { WELL_AFTER_MS, nextDelayMs } from "./back-off.ts";
 import { ourChildren } from "./children.ts";
 import type { ChildExit } from "./children.ts";
 import { CommandProcess } from "./command-process.ts";
@@ -16,7 +16,7 @@ import { NotifySocket, untilAnswered } from "./readiness.ts";
 import type { Notice } from "./readiness.ts";
 import type { AppSetting } from "./settings.ts";
 import { renewConfig } from "./vassal.ts";
-import type { Vassal } from "./vassal.ts";
+import type { Vassal, VassalControls } from "./vassal.ts";
 import { tellWorkers } from "./worker-states.ts";
 import type { WorkerState } from "./worker-states.ts";
 
@@ -26,10 +26,12 @@ const LOYAL_AFTER_MS = 5000;
 const MOST_DELAY_MS = 60_000;
 
 /** Runs the vassal; the process exits or executes itself anew. */
-export function runCommand(vassal: Vassal): void {
+export async function runCommand(vassal: Vassal): Promise<VassalControls> {
   const { app } = vassal.settings;
   if (app.kind !== "command") throw new Error("not a command");
-  new CommandVassal(vassal, app).run();
+  const command = new CommandVassal(vassal, app);
+  command.run();
+  return command;
 }
 
 /** The place of one copy, filled or waiting. */
@@ -39,6 +41,8 @@ interface Copy {
   process: CommandProcess | undefined;
   notify: NotifySocket | undefined;
   ready: boolean;
+  /** It was told to end, to be started again. */
+  renewed: boolean;
   starts: number;
   /** Seconds since the epoch. */
   startedAt: number;
@@ -46,12 +50,14 @@ interface Copy {
   again: NodeJS.Timeout | undefined;
 }
 
-class CommandVassal {
+class CommandVassal implements VassalControls {
   readonly #vassal: Vassal;
   readonly #app: AppSetting & { readonly kind: "command" };
   readonly #program: ReturnType<typeof commandProgram>;
   readonly #copies: readonly Copy[];
   readonly #patience = new AbortController();
+  /** Copies that are to be renewed, one after the other. */
+  #chain: Copy[] = [];
   #accepting = false;
   /** What happens when all copies have ended, once that is wanted. */
   #after: (() => void) | undefined;
@@ -66,6 +72,7 @@ class CommandVassal {
       process: undefined,
       notify: undefined,
       ready: false,
+      renewed: false,
       starts: 0,
       startedAt: 0,
       delayMs: 0,
@@ -82,8 +89,9 @@ class CommandVassal {
     tellWorkers(() => this.#copies.map(stateOf));
     for (const copy of this.#copies) this.#start(copy);
     followOrders(emperor, THE_EMPEROR, {
-      reload: () => this.#reload(),
-      stop: (graceful) => this.#end(() => process.exit(0), graceful),
+      reload: () => this.reload(),
+      brutalReload: () => this.brutalReload(),
+      stop: (graceful) => this.stop(graceful),
       lost: () => this.#end(() => process.exit(1), true),
     });
     if (!launch.isReload) emperor.spawned();
@@ -103,6 +111,48 @@ class CommandVassal {
       const timer = setTimeout(() => this.#tooLate(readyTimeoutMs), readyTimeoutMs);
       this.#patience.signal.addEventListener("abort", () => clearTimeout(timer));
     }
+  }
+
+  reload(): void {
+    const { reloadSignal } = this.#vassal.settings.command;
+    if (reloadSignal !== undefined) {
+      if (this.#after !== undefined) return;
+      for (const copy of this.#copies) copy.process?.child.signal(reloadSignal);
+      if (this.#accepting) this.#vassal.emperor.accepting();
+      return;
+    }
+    this.#renewLater(true);
+  }
+
+  brutalReload(): void {
+    this.#renewLater(false);
+  }
+
+  stop(graceful: boolean): void {
+    this.#end(() => process.exit(0), graceful);
+  }
+
+  reloadWorkers(graceful: boolean): void {
+    for (const copy of this.#copies) this.#renewCopy(copy, graceful);
+  }
+
+  chainReload(): void {
+    this.#chain = [...this.#copies];
+    this.#renewCopy(this.#chain.shift(), true);
+  }
+
+  changeWorkers(): void {
+    log("the number of copies of a command is fixed");
+  }
+
+  goCheap(): void {
+    log("a command cannot be cheap: the runtime does not see who needs it");
+  }
+
+  #renewCopy(copy: Copy | undefined, graceful: boolean): void {
+    if (copy?.process === undefined || this.#after !== undefined) return;
+    copy.renewed = true;
+    copy.process.stop(graceful ? this.#vassal.settings.reloadMercyMs : 0);
   }
 
   #start(copy: Copy): void {
@@ -162,6 +212,11 @@ class CommandVassal {
     copy.notify = undefined;
     copy.ready = false;
     if (this.#after !== undefined) return this.#checkEnded();
+    if (copy.renewed) {
+      copy.renewed = false;
+      this.#startAgain(copy, WELL_AFTER_MS, `command ${name} ${exit.text} as it was told to`);
+      return this.#renewCopy(this.#chain.shift(), true);
+    }
     const what = `command ${name} (process ${ended?.child.pid ?? 0}) ${exit.text}`;
     if (!this.#vassal.settings.master) {
       log(`${what}: exiting with ${exit.code}`);
@@ -206,20 +261,13 @@ class CommandVassal {
     if (this.#copies.every((copy) => copy.process === undefined)) this.#after?.();
   }
 
-  #reload(): void {
-    const { reloadSignal } = this.#vassal.settings.command;
-    if (reloadSignal !== undefined) {
-      if (this.#after !== undefined) return;
-      for (const copy of this.#copies) copy.process?.child.signal(reloadSignal);
-      if (this.#accepting) this.#vassal.emperor.accepting();
-      return;
-    }
+  #renewLater(graceful: boolean): void {
     this.#renewal = this.#renewal
-      .then(() => this.#renew())
+      .then(() => this.#renew(graceful))
       .catch((error: unknown) => log(`reload failed: ${reasonOf(error)}`));
   }
 
-  async #renew(): Promise<void> {
+  async #renew(graceful: boolean): Promise<void> {
     const { launch, sockets } = this.#vassal;
     const [{ tryNewGeneration }, { reexecute }] = await Promise.all([
       import("./trial.ts"),
@@ -230,7 +278,7 @@ class CommandVassal {
     if (this.#after !== undefined) return;
     if (failure !== undefined || !config.ok)
       return log(`reload refused, the command goes on as it is: ${failure}`);
-    this.#end(() => reexecute(launch, sockets, config.pushed), true);
+    this.#end(() => reexecute(launch, sockets, config.pushed), graceful);
   }
 }
 

@@ -7,6 +7,7 @@ import { createOptionTable } from "@emperor/config";
 import type { OptionDefinition, OptionTable } from "@emperor/config";
 import { COMMAND_OPTIONS } from "./command-settings.ts";
 import { DAEMON_OPTIONS } from "./daemon-settings.ts";
+import { FIFO_OPTIONS } from "./fifo-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
 import { RUN_OPTIONS } from "./run-options.ts";
 import { STATS_OPTIONS } from "./stats-settings.ts";
@@ -81,6 +82,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
   ...DAEMON_OPTIONS,
   ...RUN_OPTIONS,
   ...STATS_OPTIONS,
+  ...FIFO_OPTIONS,
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];

@@ -60,6 +60,7 @@ describe("readSettings", () => {
       },
       daemons: [],
       stats: undefined,
+      fifos: [],
     });
   });
 

@@ -20,6 +20,7 @@ import type { CommandSettings } from "./command-settings.ts";
 import { readDaemons } from "./daemon-settings.ts";
 import type { DaemonSetting } from "./daemon-settings.ts";
 import { RuntimeError } from "./errors.ts";
+import { readFifos } from "./fifo-settings.ts";
 import { readRunSettings } from "./run-settings.ts";
 import type { RunSettings } from "./run-settings.ts";
 import { SettingsReader } from "./settings-reader.ts";
@@ -58,6 +59,8 @@ export interface RuntimeSettings {
   readonly command: CommandSettings;
   readonly daemons: readonly DaemonSetting[];
   readonly stats: StatsSettings | undefined;
+  /** Paths of `master-fifo`, slot 0 first. */
+  readonly fifos: readonly string[];
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -104,6 +107,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     command: readCommandSettings(reader),
     daemons: readDaemons(reader),
     stats: readStats(reader),
+    fifos: readFifos(reader),
   };
   if (app?.kind === "command" && run.needsMaster !== undefined) {
     notes.push(

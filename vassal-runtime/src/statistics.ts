@@ -47,6 +47,12 @@ export async function startStatistics(
   return board.name;
 }
 
+/** The document on one line, for the log. */
+export async function statisticsText(vassal: Vassal, version: string): Promise<string> {
+  const text = describeVassal(vassal, await askWorkers(), version);
+  return JSON.stringify(JSON.parse(text));
+}
+
 function countOwnRequests(): void {
   const counter = new RequestCounter();
   observeRequests(counter);
