@@ -7,6 +7,7 @@ import type { EmperorConnection } from "./client.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { PushedConfig } from "./configuration.ts";
 import { RuntimeError } from "./errors.ts";
+import type { HookPhase } from "./hook-settings.ts";
 import { LAUNCH_VARIABLES, isSameNode, readLaunch } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { labelLog, log } from "./log.ts";
@@ -42,10 +43,17 @@ async function main(): Promise<void> {
   }
   if (settings.heartbeatMs !== undefined && !settings.master)
     emperor.heartbeat(settings.heartbeatMs / 1000);
+  const hook = await hookRunner(launch, settings);
+  hook("asap");
+  if (!launch.isReload) hook("pre-jail");
+  hook("in-jail");
   const { dropPrivileges } = await import("./credentials.ts");
   const pidfile = await pidfileWriter(launch, settings);
   pidfile("pidfile", settings.run.pidfiles.early);
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) hook("as-root");
   dropPrivileges(settings.uid, settings.gid);
+  if (isRoot || !launch.isReload) hook("as-user");
   pidfile("pidfile2", settings.run.pidfiles.late);
   const { adoptSockets, bindSockets, closeSockets } = await import("./sockets.ts");
   const adopted = adoptSockets(launch.inherited);
@@ -61,6 +69,10 @@ async function main(): Promise<void> {
   };
   const run = await runner(settings);
   const counted = settings.stats === undefined ? vassal : await withStatistics(vassal);
+  hook("pre-app");
+  emperor.on("reload", () => hook("emperor-reload"));
+  emperor.on("stop", () => hook("emperor-stop"));
+  emperor.on("lost", () => hook("emperor-lost"));
   early.end();
   const running = run(counted);
   // The config may have been read before the change that this is about.
@@ -79,6 +91,28 @@ async function withStatistics(vassal: Vassal): Promise<Vassal> {
   if (board === undefined) return vassal;
   const environment = { ...launch.environment, [LAUNCH_VARIABLES.board]: board };
   return { ...vassal, launch: { ...launch, environment } };
+}
+
+/** Runs the hooks of a phase; does nothing when there are none at all. */
+async function hookRunner(
+  launch: Launch,
+  { hooks }: RuntimeSettings,
+): Promise<(phase: HookPhase) => void> {
+  if (Object.keys(hooks).length === 0) return () => undefined;
+  const [{ runHooks }, { atLeaving }] = await Promise.all([
+    import("./hooks.ts"),
+    import("./leaving.ts"),
+  ]);
+  const surroundings = {
+    setVariable: (name: string, value: string) => {
+      process.env[name] = value;
+      // Workers, commands and later lives of this process start from it.
+      Object.assign(launch.environment, { [name]: value });
+    },
+  };
+  const run = (phase: HookPhase): void => runHooks(hooks, phase, surroundings);
+  if (hooks["as-user-atexit"] !== undefined) atLeaving(() => run("as-user-atexit"));
+  return run;
 }
 
 async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void> {

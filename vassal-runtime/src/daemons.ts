@@ -125,7 +125,7 @@ class Daemon {
     const what = `${this.#name} ${how}`;
     if (this.#setting.control) {
       log(`${what}: it is attach-control-daemon, stopping`);
-      this.#vassal.emperor.emit("stop", true);
+      process.kill(process.pid, "SIGTERM");
       return;
     }
     this.#startLater(livedMs, what);

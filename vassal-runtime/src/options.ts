@@ -8,6 +8,7 @@ import type { OptionDefinition, OptionTable } from "@emperor/config";
 import { COMMAND_OPTIONS } from "./command-settings.ts";
 import { DAEMON_OPTIONS } from "./daemon-settings.ts";
 import { FIFO_OPTIONS } from "./fifo-settings.ts";
+import { ABSENT_HOOKS, HOOK_OPTIONS } from "./hook-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
 import { RUN_OPTIONS } from "./run-options.ts";
 import { STATS_OPTIONS } from "./stats-settings.ts";
@@ -83,6 +84,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
   ...RUN_OPTIONS,
   ...STATS_OPTIONS,
   ...FIFO_OPTIONS,
+  ...HOOK_OPTIONS,
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];
@@ -108,6 +110,7 @@ const LATER: Readonly<Record<string, string>> = {
   "unprivileged-binary-patch": "it comes with the next stage; use command",
   daemonize:
     "a vassal stays in the foreground, because its supervisor has to see its end; without an Emperor let systemd, or an Emperor, keep it",
+  ...Object.fromEntries(ABSENT_HOOKS.map((name) => [name, "this phase comes with a later stage"])),
   emperor: "an Emperor below this one is started with command = emperor --emperor ...",
 };
 

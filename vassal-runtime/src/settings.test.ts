@@ -61,6 +61,7 @@ describe("readSettings", () => {
       daemons: [],
       stats: undefined,
       fifos: [],
+      hooks: {},
     });
   });
 

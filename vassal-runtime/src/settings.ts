@@ -21,6 +21,9 @@ import { readDaemons } from "./daemon-settings.ts";
 import type { DaemonSetting } from "./daemon-settings.ts";
 import { RuntimeError } from "./errors.ts";
 import { readFifos } from "./fifo-settings.ts";
+import { checkAction } from "./hook-actions.ts";
+import { readHooks } from "./hook-settings.ts";
+import type { HookSettings } from "./hook-settings.ts";
 import { readRunSettings } from "./run-settings.ts";
 import type { RunSettings } from "./run-settings.ts";
 import { SettingsReader } from "./settings-reader.ts";
@@ -61,6 +64,7 @@ export interface RuntimeSettings {
   readonly stats: StatsSettings | undefined;
   /** Paths of `master-fifo`, slot 0 first. */
   readonly fifos: readonly string[];
+  readonly hooks: HookSettings;
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -108,6 +112,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     daemons: readDaemons(reader),
     stats: readStats(reader),
     fifos: readFifos(reader),
+    hooks: readHooks(reader, checkAction),
   };
   if (app?.kind === "command" && run.needsMaster !== undefined) {
     notes.push(
