@@ -50,6 +50,7 @@ async function main(): Promise<void> {
   const { dropPrivileges } = await import("./credentials.ts");
   const pidfile = await pidfileWriter(launch, settings);
   pidfile("pidfile", settings.run.pidfiles.early);
+  if (settings.waits.length > 0) await (await import("./wait-for.ts")).waitForAll(settings.waits);
   const isRoot = process.geteuid?.() === 0;
   if (isRoot) hook("as-root");
   dropPrivileges(settings.uid, settings.gid);

@@ -20,6 +20,8 @@ export const RUNTIME_ERRORS = {
   VASSAL_APP_FAILED: 1,
   /** `node-app` was loaded but offers nothing that can serve requests. */
   VASSAL_NO_APP: 22,
+  /** What `wait-for-...` names did not come in time. */
+  VASSAL_WAIT: 1,
   /** A hook of the start failed. */
   VASSAL_HOOK: 1,
   /** `command` could not be executed. */

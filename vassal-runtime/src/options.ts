@@ -12,6 +12,7 @@ import { ABSENT_HOOKS, HOOK_OPTIONS } from "./hook-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
 import { RUN_OPTIONS } from "./run-options.ts";
 import { STATS_OPTIONS } from "./stats-settings.ts";
+import { WAIT_OPTIONS } from "./wait-settings.ts";
 
 const APP = "Application";
 const SOCKETS = "Sockets";
@@ -85,6 +86,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
   ...STATS_OPTIONS,
   ...FIFO_OPTIONS,
   ...HOOK_OPTIONS,
+  ...WAIT_OPTIONS,
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];

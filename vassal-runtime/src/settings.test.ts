@@ -62,6 +62,7 @@ describe("readSettings", () => {
       stats: undefined,
       fifos: [],
       hooks: {},
+      waits: [],
     });
   });
 

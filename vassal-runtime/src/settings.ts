@@ -29,6 +29,8 @@ import type { RunSettings } from "./run-settings.ts";
 import { SettingsReader } from "./settings-reader.ts";
 import { readStats } from "./stats-settings.ts";
 import type { StatsSettings } from "./stats-settings.ts";
+import { readWaits } from "./wait-settings.ts";
+import type { Wait } from "./wait-settings.ts";
 
 /** One `http-socket`. `text` is what the user wrote; it names the socket over reloads. */
 export interface SocketSetting {
@@ -65,6 +67,8 @@ export interface RuntimeSettings {
   /** Paths of `master-fifo`, slot 0 first. */
   readonly fifos: readonly string[];
   readonly hooks: HookSettings;
+  /** What has to be there before the start. */
+  readonly waits: readonly Wait[];
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -113,6 +117,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     stats: readStats(reader),
     fifos: readFifos(reader),
     hooks: readHooks(reader, checkAction),
+    waits: readWaits(reader),
   };
   if (app?.kind === "command" && run.needsMaster !== undefined) {
     notes.push(
