@@ -43,6 +43,7 @@ export interface AppProcess {
 export async function startApp(options: AppProcessOptions): Promise<AppProcess> {
   const path = resolveApp(options.file, options.origin);
   const state: { connections?: Connections; loaded: boolean } = { loaded: false };
+  const forget = tellOfEarlyExit(path);
   const loaded = (): void => {
     if (!state.loaded) options.onLoaded();
     state.loaded = true;
@@ -56,15 +57,22 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
     },
     onExtraListener: (listener) => state.connections?.addListener(listener),
     onListening: () => {
+      forget();
       loaded();
       options.onAccepting();
     },
   });
-  const exported = await loadNodeApp(path, options.origin);
+  const exported = await loadNodeApp(path, options.origin).catch((error: unknown) => {
+    forget();
+    throw error;
+  });
   loaded();
   if (capture.server === undefined) {
     if (exported.kind === "nothing")
-      awaitListen(path, exported.description, options, () => capture.server !== undefined);
+      awaitListen(path, exported.description, options, () => {
+        if (capture.server === undefined) forget();
+        return capture.server !== undefined;
+      });
     else if (options.sockets.length > 0)
       capture.adopt(
         exported.kind === "server" ? exported.server : new HttpServer(await toListener(exported)),
@@ -78,6 +86,15 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
   return {
     drain: async (drainOptions) => state.connections?.drain(drainOptions) ?? 0,
   };
+}
+
+/** Apps that end the process without a word would leave nobody with a reason. Returns the way to undo it. */
+function tellOfEarlyExit(path: string): () => void {
+  const onExit = (code: number): void => {
+    log(`node-app ${path}: the process exits with ${code} before it accepted a request`);
+  };
+  process.once("exit", onExit);
+  return () => void process.off("exit", onExit);
 }
 
 async function toListener(

@@ -14,6 +14,7 @@ import type { RuntimeSettings } from "./settings.ts";
 import { bindSockets, closeSockets } from "./sockets.ts";
 import type { BoundSocket } from "./sockets.ts";
 import { processTitle } from "./titles.ts";
+import type { TouchMemory } from "./touched-files.ts";
 import type { Vassal, VassalControls } from "./vassal.ts";
 
 /** Time for workers that were told to stop at once. */
@@ -39,6 +40,7 @@ class Master implements VassalControls {
   #reading: Promise<void> | undefined;
   #beat: NodeJS.Timeout | undefined;
   #pace: Pace | undefined;
+  readonly #touched: TouchMemory = new Map();
 
   constructor(vassal: Vassal) {
     this.#vassal = vassal;
@@ -126,7 +128,7 @@ class Master implements VassalControls {
     if (!isPaced(generation.settings.run)) return;
     const { Pace } = await import("./pace.ts");
     if (generation !== this.#current || this.#exitCode !== undefined) return;
-    this.#pace = new Pace(generation, this.#vassal.emperor, this);
+    this.#pace = new Pace(generation, this.#vassal.emperor, this, this.#touched);
   }
 
   #heard(generation: Generation, name: VassalMessageName): void {
@@ -264,7 +266,7 @@ class Master implements VassalControls {
     this.#pace?.close();
     if (this.#next !== undefined) this.#leaving.add(this.#next);
     this.#leaving.add(this.#current);
-    for (const generation of [...this.#leaving]) {
+    for (const generation of this.#leaving) {
       const mercyMs = graceful ? generation.settings.workerReloadMercyMs : STOP_MERCY_MS;
       generation.leave(graceful ? "graceful-stop" : "stop", mercyMs);
     }

@@ -13,7 +13,7 @@ export const THE_EMPEROR = "the Emperor";
 
 export interface Orders {
   reload(): void;
-  /** SIGQUIT: reload without waiting for requests; absent: it stops, as it always does. */
+  /** SIGQUIT: reload without waiting for requests; absent: it ends the process, as by default. */
   brutalReload?(): void;
   /** Called again when a second order comes; `graceful` false means at once. */
   stop(graceful: boolean): void;

@@ -13,6 +13,7 @@ import type { Generation } from "./generation.ts";
 import { log } from "./log.ts";
 import { longestQueue } from "./platform.ts";
 import { touchWatches } from "./touched-files.ts";
+import type { TouchMemory } from "./touched-files.ts";
 import type { VassalControls } from "./vassal.ts";
 
 const LOOK_EVERY_MS = 1000;
@@ -28,12 +29,17 @@ export class Pace {
   #cheaper: CheaperState;
   #watcher: Watcher | undefined;
 
-  constructor(generation: Generation, emperor: EmperorConnection, controls: VassalControls) {
+  constructor(
+    generation: Generation,
+    emperor: EmperorConnection,
+    controls: VassalControls,
+    touched: TouchMemory,
+  ) {
     this.#generation = generation;
     this.#emperor = emperor;
     const { run } = generation.settings;
     this.#demand = new DemandWatch(run.demand, performance.now());
-    this.#touched = touchWatches(run.touch, controls);
+    this.#touched = touchWatches(run.touch, controls, touched);
     if (run.cheap) this.#watchSockets();
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }

@@ -17,3 +17,12 @@ it("tells what was touched, created and replaced, each change once; vanishing is
   files.set("a", "3");
   expect(watch.changed()).toEqual(["a"]);
 });
+
+it("goes on where an earlier watch ended", () => {
+  const files = new Map([["a", "1"]]);
+  const seen = new Map<string, string | undefined>();
+  const look = (path: string): string | undefined => files.get(path);
+  expect(new TouchWatch(["a"], look, seen).changed()).toEqual([]);
+  files.set("a", "2").set("b", "1");
+  expect(new TouchWatch(["a", "b"], look, seen).changed()).toEqual(["a"]);
+});

@@ -6,22 +6,31 @@
 /** A text that changes with the file, undefined when it is not there. */
 export type LookAtFile = (path: string) => string | undefined;
 
-export class TouchWatch {
-  readonly #look: LookAtFile;
-  readonly #seen = new Map<string, string | undefined>();
+/** The files as they were last seen. */
+export type SeenFiles = Map<string, string | undefined>;
 
-  /** The files as they are now are the start. */
-  constructor(paths: readonly string[], look: LookAtFile) {
+export class TouchWatch {
+  readonly #paths: readonly string[];
+  readonly #look: LookAtFile;
+  readonly #seen: SeenFiles;
+
+  /**
+   * The files as they are now are the start; those of `seen`, which an earlier watch has left, are compared
+   * with what it saw, so that no change falls between the two.
+   */
+  constructor(paths: readonly string[], look: LookAtFile, seen: SeenFiles = new Map()) {
+    this.#paths = paths;
     this.#look = look;
-    for (const path of paths) this.#seen.set(path, look(path));
+    this.#seen = seen;
+    for (const path of paths) if (!seen.has(path)) seen.set(path, look(path));
   }
 
   /** Files that were written, touched, replaced or created since the last call. */
   changed(): string[] {
     const changed: string[] = [];
-    for (const [path, before] of this.#seen) {
+    for (const path of this.#paths) {
       const now = this.#look(path);
-      if (now !== undefined && now !== before) changed.push(path);
+      if (now !== undefined && now !== this.#seen.get(path)) changed.push(path);
       // A file that is replaced is gone for a moment; what it was before still counts.
       if (now !== undefined) this.#seen.set(path, now);
     }
