@@ -45,6 +45,7 @@ async function main(): Promise<void> {
     emperor.heartbeat(settings.heartbeatMs / 1000);
   const hook = await hookRunner(launch, settings);
   hook("asap");
+  await writeLogTo("logto", settings.log.early, settings.uid);
   if (!launch.isReload) hook("pre-jail");
   hook("in-jail");
   const { dropPrivileges } = await import("./credentials.ts");
@@ -55,6 +56,7 @@ async function main(): Promise<void> {
   if (isRoot) hook("as-root");
   dropPrivileges(settings.uid, settings.gid);
   if (isRoot || !launch.isReload) hook("as-user");
+  await writeLogTo("logto2", settings.log.late, undefined);
   pidfile("pidfile2", settings.run.pidfiles.late);
   const { adoptSockets, bindSockets, closeSockets } = await import("./sockets.ts");
   const adopted = adoptSockets(launch.inherited);
@@ -92,6 +94,14 @@ async function withStatistics(vassal: Vassal): Promise<Vassal> {
   if (board === undefined) return vassal;
   const environment = { ...launch.environment, [LAUNCH_VARIABLES.board]: board };
   return { ...vassal, launch: { ...launch, environment } };
+}
+
+async function writeLogTo(
+  option: string,
+  path: string | undefined,
+  owner: string | undefined,
+): Promise<void> {
+  if (path !== undefined) (await import("./log-file.ts")).logTo(option, path, owner);
 }
 
 /** Runs the hooks of a phase; does nothing when there are none at all. */

@@ -9,6 +9,7 @@ import { COMMAND_OPTIONS } from "./command-settings.ts";
 import { DAEMON_OPTIONS } from "./daemon-settings.ts";
 import { FIFO_OPTIONS } from "./fifo-settings.ts";
 import { ABSENT_HOOKS, HOOK_OPTIONS } from "./hook-settings.ts";
+import { LOG_OPTIONS } from "./log-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
 import { RUN_OPTIONS } from "./run-options.ts";
 import { STATS_OPTIONS } from "./stats-settings.ts";
@@ -87,6 +88,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
   ...FIFO_OPTIONS,
   ...HOOK_OPTIONS,
   ...WAIT_OPTIONS,
+  ...LOG_OPTIONS,
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];

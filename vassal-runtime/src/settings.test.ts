@@ -63,6 +63,7 @@ describe("readSettings", () => {
       fifos: [],
       hooks: {},
       waits: [],
+      log: { early: undefined, late: undefined },
     });
   });
 

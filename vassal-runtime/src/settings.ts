@@ -24,6 +24,8 @@ import { readFifos } from "./fifo-settings.ts";
 import { checkAction } from "./hook-actions.ts";
 import { readHooks } from "./hook-settings.ts";
 import type { HookSettings } from "./hook-settings.ts";
+import { readLog } from "./log-settings.ts";
+import type { LogSettings } from "./log-settings.ts";
 import { readRunSettings } from "./run-settings.ts";
 import type { RunSettings } from "./run-settings.ts";
 import { SettingsReader } from "./settings-reader.ts";
@@ -67,6 +69,7 @@ export interface RuntimeSettings {
   /** Paths of `master-fifo`, slot 0 first. */
   readonly fifos: readonly string[];
   readonly hooks: HookSettings;
+  readonly log: LogSettings;
   /** What has to be there before the start. */
   readonly waits: readonly Wait[];
 }
@@ -117,6 +120,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     stats: readStats(reader),
     fifos: readFifos(reader),
     hooks: readHooks(reader, checkAction),
+    log: readLog(reader),
     waits: readWaits(reader),
   };
   if (app?.kind === "command" && run.needsMaster !== undefined) {
