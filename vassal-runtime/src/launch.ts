@@ -3,7 +3,7 @@
  * program with the same arguments, directory and environment again.
  */
 import { basename } from "node:path";
-import { ENVIRONMENT } from "@emperor/protocol";
+import { ENVIRONMENT } from "@emperor/protocol/environment";
 
 /** Variables by which the runtime speaks to its own later self and to its workers; no app sees them. */
 export const LAUNCH_VARIABLES = {
