@@ -87,9 +87,9 @@ const CONFIGS: readonly (readonly [string, string, RegExp])[] = [
     /app\.ini:3: node-app "nowhere\.mjs" cannot be loaded.*relative paths start at the working directory/,
   ],
   [
-    "the uwsgi protocol",
-    "socket = :3031\nnode-app = app.mjs",
-    /app\.ini:3: option "socket" is not served: .* comes with the next stage/,
+    "an option that comes later",
+    "chroot = /srv\nnode-app = app.mjs",
+    /app\.ini:3: option "chroot" is not served: .* comes with a later stage/,
   ],
   [
     "an address without a port",

@@ -14,6 +14,7 @@ import type { SocketDescriptor } from "./listen-capture.ts";
 import { log } from "./log.ts";
 import { loadNodeApp, resolveApp } from "./node-app.ts";
 import type { AppExport } from "./node-app.ts";
+import { loadProtocols } from "./socket-protocols.ts";
 
 export interface AppProcessOptions {
   readonly file: string;
@@ -48,12 +49,16 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
     if (!state.loaded) options.onLoaded();
     state.loaded = true;
   };
+  const sockets = options.sockets.filter(({ protocol }) => protocol !== "none");
+  const handlerFor = await loadProtocols(sockets);
   const capture = captureListen({
-    sockets: options.sockets,
+    sockets,
     backlog: options.backlog,
+    handlerFor: (socket, server) =>
+      state.connections === undefined ? undefined : handlerFor(socket, server, state.connections),
     onServer: (server) => {
       state.connections = new Connections(server, options.onFirstServed, options.watches);
-      if (options.sockets.length > 0) failOnListenError(server, options);
+      if (sockets.length > 0) failOnListenError(server, options);
     },
     onExtraListener: (listener) => state.connections?.addListener(listener),
     onListening: () => {
@@ -73,14 +78,14 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
         if (capture.server === undefined) forget();
         return capture.server !== undefined;
       });
-    else if (options.sockets.length > 0)
+    else if (sockets.length > 0)
       capture.adopt(
         exported.kind === "server" ? exported.server : new HttpServer(await toListener(exported)),
       );
     else
       throw new RuntimeError(
         "VASSAL_CONFIG",
-        `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT"`,
+        `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT" or "socket"`,
       );
   }
   return {

@@ -52,16 +52,15 @@ async function main(): Promise<void> {
   const pidfile = await pidfileWriter(launch, settings);
   pidfile("pidfile", settings.run.pidfiles.early);
   if (settings.waits.length > 0) await (await import("./wait-for.ts")).waitForAll(settings.waits);
+  const { bindEarly, bindTheRest } = await import("./sockets.ts");
+  const existing = await bindEarly(settings, launch.inherited);
   const isRoot = process.geteuid?.() === 0;
   if (isRoot) hook("as-root");
   dropPrivileges(settings.uid, settings.gid);
   if (isRoot || !launch.isReload) hook("as-user");
   await writeLogTo("logto2", settings.log.late, undefined);
   pidfile("pidfile2", settings.run.pidfiles.late);
-  const { adoptSockets, bindSockets, closeSockets } = await import("./sockets.ts");
-  const adopted = adoptSockets(launch.inherited);
-  const sockets = await bindSockets(settings, adopted);
-  closeSockets(adopted.filter((socket) => !sockets.includes(socket)));
+  const sockets = await bindTheRest(settings, existing);
   const vassal: Vassal = {
     launch,
     settings,

@@ -80,7 +80,7 @@ export class Connections {
   /** It has ended; `handOver` gives the connection to the server. */
   handshakeEnded(handOver?: () => void): void {
     handOver?.();
-    this.#handshakes -= 1;
+    this.#handshakes = Math.max(0, this.#handshakes - 1);
     if (this.#draining !== undefined) this.#checkDrained();
   }
 

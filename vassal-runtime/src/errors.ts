@@ -14,6 +14,8 @@ export const RUNTIME_ERRORS = {
   VASSAL_NOT_YET: 1,
   /** A listening socket cannot be created. */
   VASSAL_BIND: 1,
+  /** Certificate or key of an `https-socket` cannot be read, or do not fit together. */
+  VASSAL_TLS: 1,
   /** `uid`, `gid` or `chdir` could not be applied. */
   VASSAL_CREDENTIALS: 1,
   /** `node-app` threw while it was loaded, or does not exist. */

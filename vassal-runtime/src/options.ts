@@ -12,11 +12,11 @@ import { ABSENT_HOOKS, HOOK_OPTIONS } from "./hook-settings.ts";
 import { LOG_OPTIONS } from "./log-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
 import { RUN_OPTIONS } from "./run-options.ts";
+import { SOCKET_OPTIONS } from "./socket-settings.ts";
 import { STATS_OPTIONS } from "./stats-settings.ts";
 import { WAIT_OPTIONS } from "./wait-settings.ts";
 
 const APP = "Application";
-const SOCKETS = "Sockets";
 const PROCESSES = "Processes";
 
 const SUPPORTED: readonly OptionDefinition[] = [
@@ -40,23 +40,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
     repeatable: true,
     placeholder: "NAME",
   }),
-  serve(SOCKETS, "http-socket", "serve HTTP on this address", {
-    kind: "address",
-    repeatable: true,
-    placeholder: "HOST:PORT | PATH | @NAME",
-  }),
-  serve(SOCKETS, "listen", "connections that may wait in the queue of a socket", {
-    kind: "integer",
-    short: "l",
-    default: "511",
-  }),
-  {
-    ...serve(SOCKETS, "chmod-socket", "mode of unix sockets, 666 without a value", {
-      kind: "octal",
-      short: "C",
-    }),
-    argument: "optional",
-  },
+  ...SOCKET_OPTIONS,
   serve(PROCESSES, "processes", "number of workers", {
     aliases: ["workers"],
     kind: "integer",
@@ -95,11 +79,6 @@ const SUPPORTED: readonly OptionDefinition[] = [
 
 /** Options whose absence would leave a vassal without its socket, its app or its walls. */
 const LATER: Readonly<Record<string, string>> = {
-  socket: "the uwsgi protocol comes with the next stage; use http-socket (nginx: proxy_pass)",
-  "uwsgi-socket":
-    "the uwsgi protocol comes with the next stage; use http-socket (nginx: proxy_pass)",
-  "https-socket": "TLS comes with the next stage; let a proxy in front speak it",
-  "shared-socket": "it comes with the next stage",
   http: "the HTTP router is no part of this program; use http-socket",
   https: "the HTTPS router is no part of this program; use http-socket behind a proxy",
   "fastcgi-socket": "this program does not speak FastCGI; use http-socket",
@@ -123,7 +102,6 @@ const IGNORED: Readonly<Record<string, string>> = {
   plugin: "there are no plugins",
   plugins: "there are no plugins",
   "die-on-term": "SIGTERM always stops",
-  vacuum: "a unix socket that nobody serves is replaced at the next start",
   "enable-threads": "Node has no such threads",
   threads: "a worker serves many requests at a time; use processes",
   "no-orphans": "workers always end with their master",
@@ -132,7 +110,7 @@ const IGNORED: Readonly<Record<string, string>> = {
   "cheaper-algo": "workers are counted as busy by their event loops, see cheaper",
   "single-interpreter": "it belongs to Python",
   "thunder-lock": "the kernel distributes the connections",
-  "buffer-size": "request headers are limited by Node",
+  "buffer-size": "headers over HTTP are limited by Node, packets of uwsgi to 65535 bytes",
 };
 
 function table(

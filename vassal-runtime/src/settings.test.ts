@@ -42,6 +42,10 @@ describe("readSettings", () => {
       sockets: [],
       backlog: 511,
       socketMode: undefined,
+      socketOwner: undefined,
+      reusePort: false,
+      vacuum: false,
+      inheritedProtocol: "http",
       processes: 1,
       master: false,
       environment: [],
@@ -128,8 +132,8 @@ worker-reload-mercy = 4`);
     expect(errorsOf("http-socket = :80")).toEqual([
       expect.stringContaining("names nothing to run"),
     ]);
-    expect(errorsOf("socket = :3031\nnode-app = a.mjs")).toEqual([
-      expect.stringMatching(/^app\.ini:2: option "socket" is not served: .*next stage/),
+    expect(errorsOf("chroot = /x\nnode-app = a.mjs")).toEqual([
+      expect.stringMatching(/^app\.ini:2: option "chroot" is not served: .*stage/),
     ]);
     expect(errorsOf("node-app = a.mjs\ncommand = b")).toEqual([
       expect.stringContaining("exclude each other"),

@@ -2,18 +2,8 @@
  * From the ordered pairs of a configuration to the settings of one vassal: every value parsed, every
  * mistake reported with file and line. Pure: opens nothing, looks at no clock and no machine.
  */
-import {
-  allEntries,
-  formatOrigin,
-  parseFlag,
-  parseInteger,
-  parseOctal,
-  parseSeconds,
-  parseText,
-} from "@emperor/config";
+import { formatOrigin, parseFlag, parseInteger, parseSeconds, parseText } from "@emperor/config";
 import type { ConfigEntry } from "@emperor/config";
-import { parseAddress } from "./address.ts";
-import type { ListenAddress } from "./address.ts";
 import { splitCommandLine } from "./command-line.ts";
 import { readCommandSettings } from "./command-settings.ts";
 import type { CommandSettings } from "./command-settings.ts";
@@ -29,28 +19,20 @@ import type { LogSettings } from "./log-settings.ts";
 import { readRunSettings } from "./run-settings.ts";
 import type { RunSettings } from "./run-settings.ts";
 import { SettingsReader } from "./settings-reader.ts";
+import { readSocketSettings } from "./socket-settings.ts";
+import type { SocketSettings } from "./socket-settings.ts";
 import { readStats } from "./stats-settings.ts";
 import type { StatsSettings } from "./stats-settings.ts";
 import { readWaits } from "./wait-settings.ts";
 import type { Wait } from "./wait-settings.ts";
-
-/** One `http-socket`. `text` is what the user wrote; it names the socket over reloads. */
-export interface SocketSetting {
-  readonly text: string;
-  readonly address: ListenAddress;
-  readonly origin: string;
-}
 
 /** What the vassal runs. Paths are as written: relative to the working directory after `chdir`. */
 export type AppSetting =
   | { readonly kind: "node"; readonly file: string; readonly origin: string }
   | { readonly kind: "command"; readonly argv: readonly string[]; readonly origin: string };
 
-export interface RuntimeSettings {
+export interface RuntimeSettings extends SocketSettings {
   readonly app: AppSetting;
-  readonly sockets: readonly SocketSetting[];
-  readonly backlog: number;
-  readonly socketMode: number | undefined;
   readonly processes: number;
   /** A master process keeps the sockets; otherwise the app runs in the runtime's own process. */
   readonly master: boolean;
@@ -88,20 +70,12 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
   const reader = new SettingsReader(entries);
   const notes = reportStatus(reader);
   const app = readApp(reader);
-  const sockets = readSockets(reader);
   const processes =
     reader.take("processes", (entry) => parseInteger(entry, { minimum: 1, maximum: 4096 })) ?? 1;
   const master = reader.last("master");
-  const mode = reader.last("chmod-socket");
   const run = readRunSettings(reader, processes);
   const settings: Omit<RuntimeSettings, "app"> = {
-    sockets,
-    backlog:
-      reader.take("listen", (entry) => parseInteger(entry, { minimum: 1, maximum: 65_535 })) ?? 511,
-    socketMode:
-      mode !== undefined && (mode.value ?? "") === ""
-        ? 0o666
-        : reader.take("chmod-socket", parseOctal),
+    ...readSocketSettings(reader, notes, app?.kind === "command"),
     processes,
     master:
       processes > 1 ||
@@ -192,24 +166,6 @@ function readApp(reader: SettingsReader): AppSetting | undefined {
     );
   }
   return undefined;
-}
-
-function readSockets(reader: SettingsReader): SocketSetting[] {
-  const sockets: SocketSetting[] = [];
-  for (const entry of allEntries(reader.entries, "http-socket")) {
-    const text = entry.value?.trim() ?? "";
-    const parsed = parseAddress(text);
-    if (!parsed.ok) {
-      reader.fail(
-        "VASSAL_CONFIG",
-        entry,
-        `option "http-socket" has no address in ${JSON.stringify(text)}: ${parsed.reason}`,
-      );
-    } else if (!sockets.some((socket) => socket.text === text)) {
-      sockets.push({ text, address: parsed.address, origin: formatOrigin(entry.origin) });
-    }
-  }
-  return sockets;
 }
 
 function readEnvironment(reader: SettingsReader): (readonly [string, string | undefined])[] {

@@ -76,7 +76,7 @@ function describeVassal(
   workers: readonly WorkerState[],
   version: string,
 ): string {
-  const described = sockets.map(({ fd, text }) => describeSocket(fd, text));
+  const described = sockets.map(({ fd, text, protocol }) => describeSocket(fd, text, protocol));
   const longest = Math.max(0, ...described.map(({ queue }) => queue));
   const document: InstanceStats = {
     version,
@@ -95,7 +95,7 @@ function describeVassal(
   return renderInstanceStats(document, { minified: settings.stats?.minified ?? false });
 }
 
-function describeSocket(fd: number, name: string): StatsSocket {
+function describeSocket(fd: number, name: string, proto: string): StatsSocket {
   let queue = { length: 0, backlog: 0 };
   try {
     queue = listenQueueLength(fd);
@@ -104,7 +104,7 @@ function describeSocket(fd: number, name: string): StatsSocket {
   }
   return {
     name,
-    proto: "http",
+    proto,
     queue: queue.length,
     max_queue: queue.backlog,
     shared: 0,

@@ -1,12 +1,11 @@
 import { createServer as createHttpServer } from "node:http";
 import type { RequestListener } from "node:http";
-import { createServer } from "node:net";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { once } from "node:events";
 import { encodeDictionary, encodePacket } from "@emperor/protocol";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import type { UwsgiRequest } from "./uwsgi-connection.ts";
 import { UwsgiServer } from "./uwsgi-server.ts";
 
@@ -20,7 +19,14 @@ function packet(pairs: Readonly<Record<string, string>> = {}, modifier1 = 0): Bu
   return Buffer.from(result.bytes);
 }
 
-class Fixture implements AsyncDisposable {
+/** Ended after each test. */
+const fixtures: Fixture[] = [];
+
+afterEach(async () => {
+  for (const fixture of fixtures.splice(0)) await fixture.end();
+});
+
+class Fixture {
   readonly http = createHttpServer();
   readonly uwsgi = new UwsgiServer(this.http);
   readonly listener = createServer({ allowHalfOpen: true }, (socket) => {
@@ -32,6 +38,7 @@ class Fixture implements AsyncDisposable {
 
   static async with(listener: RequestListener): Promise<Fixture> {
     const fixture = new Fixture();
+    fixtures.push(fixture);
     fixture.http.on("request", listener);
     fixture.listener.listen(0, "127.0.0.1");
     await once(fixture.listener, "listening");
@@ -58,7 +65,7 @@ class Fixture implements AsyncDisposable {
     return Buffer.concat(answer).toString("latin1");
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async end(): Promise<void> {
     for (const socket of [...this.clients, ...this.accepted]) socket.destroy();
     this.listener.close();
     await once(this.listener, "close");
@@ -75,7 +82,7 @@ const echo: RequestListener = (request, response) => {
 
 describe("UwsgiServer", () => {
   it("answers in the form of uWSGI, without chunked coding", async () => {
-    await using fixture = await Fixture.with((request, response) => {
+    const fixture = await Fixture.with((request, response) => {
       response.setHeader("Transfer-Encoding", "chunked");
       response.writeEarlyHints({ link: "</a.css>" });
       response.writeContinue();
@@ -92,7 +99,7 @@ describe("UwsgiServer", () => {
     ["an object", { "Transfer-Encoding": "chunked", "X-A": "1" }],
     ["an array", ["Transfer-Encoding", "chunked", "X-A", "1"]],
   ])("drops a coding that writeHead is given in %s", async (_, headers) => {
-    await using fixture = await Fixture.with((_request, response) => {
+    const fixture = await Fixture.with((_request, response) => {
       response.writeHead(201, "Made", headers as Record<string, string>);
       response.write("b");
       response.end("c");
@@ -103,13 +110,13 @@ describe("UwsgiServer", () => {
   });
 
   it("counts a body that it has as a whole, and sends none for HEAD", async () => {
-    await using fixture = await Fixture.with((_, response) => response.end("hello"));
+    const fixture = await Fixture.with((_, response) => response.end("hello"));
     expect(await fixture.exchange(packet())).toMatch(/Content-Length: 5\r\n[^]*hello$/);
     expect(await fixture.exchange(packet({ REQUEST_METHOD: "HEAD" }))).toMatch(/\r\n\r\n$/);
   });
 
   it("tells the app who the client is, and what the proxy added", async () => {
-    await using fixture = await Fixture.with((request, response) => {
+    const fixture = await Fixture.with((request, response) => {
       const { remoteAddress, remotePort, remoteFamily } = request.socket;
       const encrypted = "encrypted" in request.socket;
       const added = (request as UwsgiRequest).uwsgi?.["MY_PARAM"];
@@ -128,7 +135,7 @@ describe("UwsgiServer", () => {
   });
 
   it("takes packet and body cut anywhere", async () => {
-    await using fixture = await Fixture.with(echo);
+    const fixture = await Fixture.with(echo);
     const bytes = Buffer.concat([
       packet({ REQUEST_METHOD: "POST", CONTENT_LENGTH: "6" }),
       Buffer.from("abcdef"),
@@ -140,7 +147,7 @@ describe("UwsgiServer", () => {
   });
 
   it("ignores what is behind the body, and says so", async () => {
-    await using fixture = await Fixture.with(echo);
+    const fixture = await Fixture.with(echo);
     const head = packet({ REQUEST_METHOD: "POST", CONTENT_LENGTH: "3" });
     // The fixture's client ends with the server, which lingers until then.
     const socket = fixture.client();
@@ -155,7 +162,7 @@ describe("UwsgiServer", () => {
   it("aborts a request whose client goes before its body is complete", async () => {
     let aborted: () => void = () => undefined;
     const seen = new Promise<void>((resolve) => (aborted = resolve));
-    await using fixture = await Fixture.with((request) => {
+    const fixture = await Fixture.with((request) => {
       request.resume();
       request.once("aborted", aborted);
     });
@@ -170,7 +177,7 @@ describe("UwsgiServer", () => {
 
   it("closes the response when its client goes", async () => {
     const { promise, resolve } = withResolvers<boolean>();
-    await using fixture = await Fixture.with((_, response) => {
+    const fixture = await Fixture.with((_, response) => {
       response.write("begun");
       response.once("close", () => resolve(response.writableFinished));
     });
@@ -183,7 +190,7 @@ describe("UwsgiServer", () => {
 
   it("holds a body back while nobody reads it, and a response while its client does not", async () => {
     const { promise: request, resolve } = withResolvers<Parameters<RequestListener>>();
-    await using fixture = await Fixture.with((...both) => resolve(both));
+    const fixture = await Fixture.with((...both) => resolve(both));
     const bodyBytes = 8 * 1024 * 1024;
     const socket = fixture.client();
     socket.pause();
@@ -196,7 +203,8 @@ describe("UwsgiServer", () => {
     });
     expect(incoming.readableLength).toBeLessThan(1024 * 1024);
     let received = 0;
-    for await (const chunk of incoming) received += (chunk as Buffer).length;
+    incoming.on("data", (chunk: Buffer) => (received += chunk.length));
+    await once(incoming, "end");
     expect(received).toBe(bodyBytes);
     let writes = 0;
     while (outgoing.write(Buffer.alloc(64 * 1024))) writes += 1;
@@ -211,7 +219,7 @@ describe("UwsgiServer", () => {
   });
 
   it("delivers the response to a request whose body nobody reads", async () => {
-    await using fixture = await Fixture.with((_, response) => response.writeHead(413).end("no"));
+    const fixture = await Fixture.with((_, response) => response.writeHead(413).end("no"));
     const answer = await fixture.exchange(
       packet({ REQUEST_METHOD: "POST", CONTENT_LENGTH: "3000000" }),
       Buffer.alloc(3_000_000),
@@ -220,7 +228,7 @@ describe("UwsgiServer", () => {
   });
 
   it("hands an upgrade over to the app", async () => {
-    await using fixture = await Fixture.with((_, response) => response.end());
+    const fixture = await Fixture.with((_, response) => response.end());
     fixture.http.on("upgrade", (_request, socket) => {
       socket.write("HTTP/1.1 101 Switching Protocols\r\n\r\n");
       socket.on("data", (chunk: Buffer) => socket.end(`<${chunk.toString()}>`));
@@ -238,7 +246,7 @@ describe("UwsgiServer", () => {
     ["HTTP", Buffer.from("GET / HTTP/1.1\r\nHost: a\r\n\r\n")],
     ["a header with a line break", packet({ HTTP_X: "a\r\nb: c" })],
   ])("closes a connection with %s, and counts it", async (_, bytes) => {
-    await using fixture = await Fixture.with((__, response) => response.end("reached"));
+    const fixture = await Fixture.with((__, response) => response.end("reached"));
     const socket = fixture.client();
     socket.end(bytes);
     socket.resume();
@@ -247,14 +255,14 @@ describe("UwsgiServer", () => {
   });
 
   it("closes a connection that sends no packet in time", async () => {
-    await using fixture = await Fixture.with((_, response) => response.end("reached"));
+    const fixture = await Fixture.with((_, response) => response.end("reached"));
     fixture.http.headersTimeout = 1;
     expect(await fixture.exchange(packet().subarray(0, 6))).toBe("");
     expect(fixture.uwsgi.faults).toMatchObject({ malformed: 1 });
   });
 
   it("serves on after any bytes", async () => {
-    await using fixture = await Fixture.with(echo);
+    const fixture = await Fixture.with(echo);
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array({ maxLength: 600 }),

@@ -3,8 +3,7 @@
  * it: each connection brings one request, which reaches the same listeners as over HTTP. Counts what it
  * refuses. Opens no socket, and does not know what the requests are about.
  */
-import type { Server } from "node:net";
-import type { Socket } from "node:net";
+import type { Server, Socket } from "node:net";
 import { log } from "./log.ts";
 import { UwsgiConnection } from "./uwsgi-connection.ts";
 import type { AppServer } from "./uwsgi-connection.ts";

@@ -33,7 +33,9 @@ export type UwsgiHeadResult =
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Control characters, with tab allowed in values as in HTTP. */
+// oxlint-disable-next-line no-control-regex -- these are what is looked for
 const BAD_IN_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
+// oxlint-disable-next-line no-control-regex -- and here
 const BAD_IN_URL = /[\0-\x20\x7f]/;
 const HTTP_PREFIX = "HTTP_";
 /**
