@@ -17,12 +17,14 @@ const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//;
 
 /**
  * The section is the text after the last `:`; for an address with a scheme only a `:` after the last
- * `/` counts. A plain file name can therefore not contain `:`, as in uWSGI.
+ * `/` counts, and the port of a server without a path (`http://host:80`) is none, though uWSGI takes
+ * it for one. A plain file name can therefore not contain `:`, as in uWSGI.
  */
 export function parseAddress(text: string): Address {
   const scheme = SCHEME.exec(text);
   const colon = text.lastIndexOf(":");
-  const split = colon >= 0 && (scheme === null || colon > text.lastIndexOf("/"));
+  const isPort = /^https?:\/\/[^/]*:\d+$/i.test(text);
+  const split = colon >= 0 && !isPort && (scheme === null || colon > text.lastIndexOf("/"));
   const location = split ? text.slice(0, colon) : text;
   const section = split ? text.slice(colon + 1) : undefined;
   if (scheme !== null) {

@@ -2,7 +2,7 @@
  * Arguments and environment as keys and values, in the forms that getopt_long knows. Executes
  * nothing and opens nothing.
  */
-import { ENVIRONMENT } from "@emperor/protocol";
+import { ENVIRONMENT } from "@emperor/protocol/environment";
 import { ConfigError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import type { OptionDefinition, OptionTable } from "./options.ts";

@@ -14,7 +14,7 @@ import { NO_FILE, substituteMagic } from "./magic-variables.ts";
 import type { FileMagic } from "./magic-variables.ts";
 import type { ConfigOrigin } from "./origin.ts";
 import { DEFAULT_SECTION, formatOfContent, formatOfName, readPairs } from "./reader.ts";
-import type { ConfigFormat } from "./reader.ts";
+import type { ConfigFormat, RawPair } from "./reader.ts";
 import type { SourceReader } from "./sources.ts";
 
 export interface DocumentPair {
@@ -46,7 +46,17 @@ interface Text {
   readonly injected: InjectedText;
   readonly magic: FileMagic;
   readonly identity: string;
+  /** Not all of it was UTF-8. */
+  readonly lossy: boolean;
 }
+
+interface Decoded {
+  readonly text: string;
+  readonly lossy: boolean;
+}
+
+/** What a decoder puts in the place of bytes that mean nothing. */
+const LOST = "\ufffd";
 
 export interface DocumentWorld {
   readonly sources: SourceReader;
@@ -61,6 +71,7 @@ export class Documents {
   readonly #world: DocumentWorld;
   readonly #before: TextPart[] = [];
   readonly #after: TextPart[] = [];
+  #isInjectedLossy = false;
   #lastIni: Text | undefined;
 
   constructor(world: DocumentWorld) {
@@ -70,10 +81,9 @@ export class Documents {
   /** Text that every document read later has around it. */
   async inject(where: "before" | "after", text: string, origin: ConfigOrigin): Promise<void> {
     const { bytes, name } = await this.#world.sources.read(fileAddress(text, origin), origin);
-    (where === "before" ? this.#before : this.#after).push({
-      name,
-      text: this.#decode(bytes, name, origin),
-    });
+    const { text: injected, lossy } = this.#decode(bytes, name, origin);
+    this.#isInjectedLossy ||= lossy;
+    (where === "before" ? this.#before : this.#after).push({ name, text: injected });
   }
 
   /** Throws ConfigError for everything that can be wrong with it. */
@@ -105,15 +115,15 @@ export class Documents {
     const source = await sources.read(address, origin);
     const magic = sources.magicOf(address);
     if (this.own === NO_FILE && request.canBeOwn) this.own = magic;
-    const own = {
-      name: magic.path === "" ? source.name : magic.path,
-      text: this.#decode(source.bytes, source.name, origin),
-    };
+    const name = magic.path === "" ? source.name : magic.path;
+    const decoded = this.#decode(source.bytes, name, origin);
+    const own = { name, text: decoded.text };
     const format = known ?? formatOfContent(own.text);
     const opened: Text = {
       injected: new InjectedText(this.#before, own, this.#after),
       magic,
       identity: source.identity,
+      lossy: decoded.lossy || this.#isInjectedLossy,
     };
     if (format === "ini") this.#lastIni = opened;
     return this.#take(opened, format, address.section, request);
@@ -158,23 +168,34 @@ export class Documents {
           );
         }),
     });
+    if (text.lossy) checkEncoding(pairs, at);
     return {
       pairs: pairs.map(({ key, value, line }) => ({ key, value, origin: at(line) })),
       reading,
     };
   }
 
-  #decode(bytes: Uint8Array, name: string, origin: ConfigOrigin): string {
+  /** Bytes that are no UTF-8 become U+FFFD; whether that matters is seen when the pairs are there. */
+  #decode(bytes: Uint8Array, name: string, origin: ConfigOrigin): Decoded {
     try {
-      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), lossy: false };
     } catch {
-      this.#world.warn(
-        "bad-encoding",
-        `${JSON.stringify(name)} is not valid UTF-8: the bytes that are not are lost`,
-        origin,
-      );
-      return new TextDecoder("utf-8").decode(bytes);
+      const text = new TextDecoder("utf-8").decode(bytes);
+      const line = text.slice(0, text.indexOf(LOST)).split("\n").length;
+      const via = origin.kind === "file" ? { via: origin } : {};
+      const place = { kind: "file", source: name, line, section: "", ...via } as const;
+      this.#world.warn("bad-encoding", "this is not valid UTF-8: the bytes are lost", place);
+      return { text, lossy: true };
     }
+  }
+}
+
+/** A comment in another encoding does no harm, a value would silently be another one. */
+function checkEncoding(pairs: readonly RawPair[], at: (line: number) => ConfigOrigin): void {
+  for (const { key, value, line } of pairs) {
+    if (!key.includes(LOST) && !value.includes(LOST)) continue;
+    const what = `${JSON.stringify(key)} or its value is not valid UTF-8`;
+    throw new ConfigError("bad-encoding", `${what}: save the file in that encoding`, at(line));
   }
 }
 

@@ -4,6 +4,8 @@ import type { ConfigOrigin } from "./origin.ts";
 
 export type ConfigErrorCode =
   | "unreadable"
+  | "timeout"
+  | "http-status"
   | "too-large"
   | "too-deep"
   | "include-cycle"
@@ -15,6 +17,8 @@ export type ConfigErrorCode =
   | "nested-logic"
   | "unclosed-block"
   | "placeholder-cycle"
+  | "unresolved-placeholder"
+  | "bad-encoding"
   | "unknown-option"
   | "ambiguous-option"
   | "bad-argument"
@@ -59,7 +63,8 @@ export type ConfigWarningCode =
   | "nested-logic"
   | "duplicate-section"
   | "ignored-content"
-  | "bad-encoding";
+  | "bad-encoding"
+  | "command-failed";
 
 /** Something an administrator should know; the configuration is usable. */
 export interface ConfigWarning {

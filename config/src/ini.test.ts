@@ -83,12 +83,23 @@ describe("ini", () => {
     },
   );
 
-  it("warns of bytes that are no text", async () => {
+  it("refuses a value of bytes that are no text, with its line", async () => {
     const result = await load({
-      files: { "app.ini": Uint8Array.of(...new TextEncoder().encode("[uwsgi]\na="), 0xff) },
+      files: { "app.ini": Buffer.from("[uwsgi]\nok = 1\na = b\xff\n", "latin1") },
     });
-    expect(listOf(result)).toEqual(["a = \ufffd"]);
-    expect(result.warnings[0]).toMatchObject({ code: "bad-encoding" });
+    expect(result.errors).toMatchObject([
+      { code: "bad-encoding", file: "/etc/vassals/app.ini", line: 3 },
+    ]);
+  });
+
+  it("only warns of them in a comment or another section", async () => {
+    const text = "[other]\nx = \xff\n[uwsgi]\n; gr\xfc\xdfe\na = 1\n";
+    const result = await load({ files: { "app.ini": Buffer.from(text, "latin1") } });
+    expect(listOf(result)).toEqual(["a = 1"]);
+    expect(result.warnings[0]).toMatchObject({
+      code: "bad-encoding",
+      message: expect.stringMatching(/^\/etc\/vassals\/app\.ini:2: this is not valid UTF-8/),
+    });
   });
 });
 

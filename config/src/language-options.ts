@@ -13,6 +13,9 @@ export type Directive =
   | { readonly do: "inject"; readonly where: "before" | "after" }
   | { readonly do: "blacklist" | "whitelist" | "end-list" }
   | { readonly do: "logic" | "end-logic" | "else" }
+  | { readonly do: "ienv" | "early-envdir" | "resolve" }
+  /** Said by the program that has read everything. */
+  | { readonly do: "strict-placeholders" | "show" }
   | { readonly do: "unavailable" };
 
 const GROUP_FILES = "Configuration files";
@@ -115,6 +118,12 @@ define("declare-option", { do: "declare-option" }, "declare an option that expan
   aliases: ["declare-option2"],
 });
 define("strict", { do: "strict" }, "an unknown key is an error", { argument: "none" });
+define(
+  "strict-placeholders",
+  { do: "strict-placeholders" },
+  "a placeholder or variable that is not defined is an error",
+  { argument: "none", since: "0.1" },
+);
 define("blacklist", { do: "blacklist" }, "forbid these options until end-blacklist", {
   placeholder: "NAMES",
 });
@@ -127,6 +136,32 @@ define("print", { do: "print" }, "print a text", { placeholder: "TEXT" });
 define("iprint", { do: "iprint" }, "print a text at once, while reading", { placeholder: "TEXT" });
 define("exit", { do: "exit" }, "exit while reading", { argument: "optional", placeholder: "CODE" });
 define("get", { do: "get" }, "print the first value of a key and exit", { placeholder: "KEY" });
+
+define(
+  "show-config",
+  { do: "show" },
+  "write the configuration into the log, as it was understood",
+  {
+    argument: "none",
+  },
+);
+define("show-origin", { do: "show" }, "print file and line of every value, and exit", {
+  argument: "none",
+  since: "0.1",
+});
+define("ienv", { do: "ienv" }, "set an environment variable while reading", {
+  placeholder: "NAME=VALUE",
+  since: "2.1",
+});
+define(
+  "early-envdir",
+  { do: "early-envdir" },
+  "take environment variables from the files of a directory, while reading",
+  { placeholder: "DIRECTORY" },
+);
+define("resolve", { do: "resolve" }, "set a placeholder to the address of a host", {
+  placeholder: "KEY=HOST",
+});
 
 const CONDITIONS: readonly [name: string, help: string, aliases?: readonly string[]][] = [
   ["if-env", "the environment variable is set (equal)", ["ifenv"]],

@@ -160,7 +160,7 @@ describe("files", () => {
     [["--ini", "/etc"], "unreadable", "it is a directory"],
     [["--ini", "fd://9"], "unreadable", "not open"],
     [["--ini", ""], "bad-directive", "a file name is needed"],
-    [["--ini", "http://h/x.ini"], "scheme-unavailable", "http://h/x.ini"],
+    [["--ini", "ftp://h/x.ini"], "scheme-unavailable", "ftp://h/x.ini"],
     [["--ini", "emperor://x.ini"], "scheme-unavailable", "emperor://x.ini"],
     [["--config", "x.conf"], "unreadable", "it does not exist"],
     [["something"], "unknown-format", "unable to load configuration from"],

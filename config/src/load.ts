@@ -16,8 +16,10 @@ import { createNodeHost, machineFacts } from "./node-host.ts";
 import { formatOrigin } from "./origin.ts";
 import type { ConfigEntry } from "./origin.ts";
 import { resolvePlaceholders } from "./placeholders.ts";
+import { resolveName } from "./resolve-name.ts";
 import { SourceReader } from "./sources.ts";
 import { environmentValue, substitute } from "./substitution.ts";
+import { parseFlag } from "./values.ts";
 
 /** A key of a file may hold any character: none of them may begin another line of a log. */
 function oneLine(text: string): string {
@@ -34,14 +36,20 @@ function isSubstitutable(entry: ConfigEntry): boolean {
   );
 }
 
+/** Options whose values have `%(...)` of their own, which is for uWSGI's request log. */
+const OWN_PLACEHOLDERS: ReadonlySet<string> = new Set(["log-format", "logformat"]);
+
 class Loading {
   readonly loader: Loader;
   readonly #request: LoadRequest;
   readonly #limits: ConfigLimits;
   readonly #sources: SourceReader;
+  /** The environment, with what the configuration has changed so far. */
+  readonly #variables: Record<string, string | undefined>;
   /** Keys that anything referred to; a key that is neither known nor used is probably a slip. */
   readonly #used = new Set<string>();
   #exitCode: number | undefined;
+  #isStrictAboutPlaceholders: boolean | undefined;
   readonly #errors: ConfigError[] = [];
 
   constructor(request: LoadRequest) {
@@ -49,12 +57,25 @@ class Loading {
     this.#limits = { ...DEFAULT_LIMITS, ...request.limits };
     const facts = machineFacts(request.facts);
     const host = request.host ?? createNodeHost(facts.cwd);
-    this.#sources = new SourceReader(host, this.#limits, request.schemes ?? {});
+    // Without a prototype any name is an ordinary key.
+    this.#variables = Object.assign(Object.create(null), request.environment) as Record<
+      string,
+      string | undefined
+    >;
+    this.#sources = new SourceReader({
+      host,
+      limits: this.#limits,
+      schemes: request.schemes ?? {},
+      cwd: facts.cwd,
+      environment: this.#variables,
+      warn: (code, message, origin) => this.loader.warn(code, message, origin),
+    });
     this.loader = new Loader({
       options: request.options,
       host,
       facts,
-      environment: request.environment,
+      environment: this.#variables,
+      resolveName: request.resolveName ?? (async (name) => resolveName(name, this.#limits)),
       sources: this.#sources,
       limits: this.#limits,
       hasPlugin: request.hasPlugin ?? (() => false),
@@ -76,9 +97,9 @@ class Loading {
         else throw error;
       }
     }
-    const { entries, warnings, output, strict } = this.loader;
+    const { entries, warnings, output, strict, environmentChanges } = this.loader;
     const exit = this.#exitCode === undefined ? {} : { exit: { code: this.#exitCode } };
-    return { entries, warnings, errors: this.#errors, output, strict, ...exit };
+    return { entries, warnings, errors: this.#errors, output, strict, environmentChanges, ...exit };
   }
 
   /** Environment, command line from left to right, then the files named by bare arguments. */
@@ -144,7 +165,7 @@ class Loading {
   }
 
   #environment(value: string): string {
-    return substitute(value, "$", (inside) => environmentValue(inside, this.#request.environment));
+    return substitute(value, "$", (inside) => environmentValue(inside, this.#variables));
   }
 
   async #substitute(): Promise<void> {
@@ -168,13 +189,36 @@ class Loading {
     for (const { entry, name } of unresolved) this.#reportUnresolved(entry, `%(${name})`);
   }
 
+  /** Wherever it stands, it holds for the whole. */
+  #strictPlaceholders(): boolean {
+    this.#isStrictAboutPlaceholders ??= this.loader.entries.some(
+      ({ key, value, placeholder }) =>
+        placeholder !== true &&
+        findDirective(key)?.do === "strict-placeholders" &&
+        parseFlag(value),
+    );
+    return this.#isStrictAboutPlaceholders;
+  }
+
   #reportEnvironment(entry: ConfigEntry, value: string): void {
     const left = /\$\([A-Za-z_]\w*\)/.exec(value)?.[0];
     if (left !== undefined) this.#reportUnresolved(entry, left);
   }
 
-  /** Only for options that have an effect here: a log format of uWSGI is full of `%(...)` of its own. */
+  /**
+   * With `strict-placeholders` an error wherever it is; else a warning, and only for options that
+   * have an effect here.
+   */
   #reportUnresolved(entry: ConfigEntry, text: string): void {
+    if (OWN_PLACEHOLDERS.has(entry.key)) return;
+    if (this.#strictPlaceholders()) {
+      // The rest of hundreds of slips helps nobody.
+      if (this.#errors.length >= 100) return;
+      const what = text.startsWith("$") ? "environment variable" : "placeholder";
+      const message = `[strict-placeholders] ${oneLine(text)} in ${JSON.stringify(entry.key)}: there is no such ${what}`;
+      this.#errors.push(new ConfigError("unresolved-placeholder", message, entry.origin));
+      return;
+    }
     if (entry.option?.status !== "supported" || this.loader.warnings.length >= 1000) return;
     this.loader.warn(
       "unresolved-placeholder",

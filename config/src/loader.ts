@@ -10,6 +10,7 @@ import { Documents } from "./documents.ts";
 import type { DocumentRequest } from "./documents.ts";
 import { ConfigError } from "./errors.ts";
 import type { ConfigWarning, ConfigWarningCode } from "./errors.ts";
+import type { EnvironmentChange } from "./environment-changes.ts";
 import type { ConfigHost, MachineFacts } from "./host.ts";
 import { findDirective } from "./language-options.ts";
 import type { Directive } from "./language-options.ts";
@@ -34,7 +35,9 @@ export interface LoaderWorld {
   readonly options: OptionTable;
   readonly host: ConfigHost;
   readonly facts: MachineFacts;
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A copy of the program's: `ienv` and `early-envdir` change it while reading. */
+  readonly environment: Record<string, string | undefined>;
+  resolveName(name: string): Promise<string>;
   readonly sources: SourceReader;
   readonly limits: ConfigLimits;
   hasPlugin(name: string): boolean;
@@ -59,6 +62,8 @@ export class Loader {
   /** Keys that a condition asked for. */
   readonly asked = new Set<string>();
   readonly documents: Documents;
+  /** What `ienv` and `early-envdir` did. */
+  readonly environmentChanges: EnvironmentChange[] = [];
   strict = false;
   readonly #world: LoaderWorld;
   readonly #conditions: ConditionWorld;
@@ -235,15 +240,54 @@ export class Loader {
         return;
       case "exit":
         throw new ExitRequest(exitCode(entry));
+      case "ienv":
+      case "early-envdir":
+        return this.#changeEnvironment(directive.do, value, origin);
+      case "resolve":
+        return this.#resolve(value, origin, scope);
       case "unavailable":
         throw new ConfigError("not-available", `option "${key}" is not available here`, origin);
       case "print":
       case "get":
+      case "strict-placeholders":
+      case "show":
       case "end-list":
       case "end-logic":
         // What these do is done where the list is finished, or was done before.
         return;
     }
+  }
+
+  async #changeEnvironment(
+    kind: "ienv" | "early-envdir",
+    text: string,
+    origin: ConfigOrigin,
+  ): Promise<void> {
+    const { parseAssignment, readEnvironmentDirectory } = await import("./environment-changes.ts");
+    const { environment, host, limits } = this.#world;
+    const changes =
+      kind === "ienv"
+        ? [parseAssignment(text, origin)]
+        : readEnvironmentDirectory(text, host, limits, origin);
+    for (const { name, value } of changes) {
+      if (value === undefined) delete environment[name];
+      else environment[name] = value;
+    }
+    this.environmentChanges.push(...changes);
+  }
+
+  /** `KEY=HOST`: a pair with the address of the host follows. */
+  async #resolve(text: string, origin: ConfigOrigin, scope: Scope): Promise<void> {
+    const { key, value: name } = splitAssignment(text, origin);
+    let address: string;
+    try {
+      address = await this.#world.resolveName(name);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      const message = `unable to resolve the name ${JSON.stringify(name)}: ${why}`;
+      throw new ConfigError("unreadable", message, origin, { cause: error });
+    }
+    await this.#execute({ key, value: address, origin }, scope);
   }
 
   #setPlaceholder(text: string, origin: ConfigOrigin): void {

@@ -4,7 +4,9 @@
 import { locationOf, parseAddress } from "./address.ts";
 import type { Address } from "./address.ts";
 import { ConfigError } from "./errors.ts";
+import type { ConfigWarningCode } from "./errors.ts";
 import type { ConfigHost } from "./host.ts";
+import type { SourceBounds } from "./deadline.ts";
 import type { ConfigLimits, LoadRequest } from "./load-types.ts";
 import type { FileMagic } from "./magic-variables.ts";
 import type { ConfigOrigin } from "./origin.ts";
@@ -21,20 +23,28 @@ export interface Source {
 /** Schemes of uWSGI that have no meaning outside of a C program. */
 const FOREIGN_SCHEMES: readonly string[] = ["sym", "data", "section", "call", "callint"];
 
+export interface SourceWorld {
+  readonly host: ConfigHost;
+  readonly limits: ConfigLimits;
+  readonly schemes: NonNullable<LoadRequest["schemes"]>;
+  /** For commands of `exec://`. */
+  readonly cwd: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  warn(code: ConfigWarningCode, message: string, origin: ConfigOrigin): void;
+}
+
 export class SourceReader {
+  readonly #world: SourceWorld;
   readonly #host: ConfigHost;
   readonly #limits: ConfigLimits;
   readonly #schemes: NonNullable<LoadRequest["schemes"]>;
   #totalBytes = 0;
 
-  constructor(
-    host: ConfigHost,
-    limits: ConfigLimits,
-    schemes: NonNullable<LoadRequest["schemes"]>,
-  ) {
-    this.#host = host;
-    this.#limits = limits;
-    this.#schemes = schemes;
+  constructor(world: SourceWorld) {
+    this.#world = world;
+    this.#host = world.host;
+    this.#limits = world.limits;
+    this.#schemes = world.schemes;
   }
 
   /** Reads an address other than `:SECTION`. Throws ConfigError with `origin`, the place that named it. */
@@ -75,7 +85,7 @@ export class SourceReader {
       if (error instanceof ConfigError) throw error;
       if (error instanceof RangeError) this.#tooLarge(name, this.#limits.fileBytes, origin);
       throw new ConfigError(
-        "unreadable",
+        codeOf(error),
         `cannot read ${JSON.stringify(name)}: ${reasonOf(error)}${hintFor(name)}`,
         origin,
         { cause: error },
@@ -96,6 +106,11 @@ export class SourceReader {
         );
       return this.#host.readDescriptor(Number(rest), this.#limits.fileBytes);
     }
+    if (scheme === "exec") return this.#command(rest, origin);
+    if (scheme === "http" || scheme === "https") {
+      const { readHttp } = await import("./http-source.ts");
+      return await readHttp(`${scheme}://${rest}`, this.#bounds());
+    }
     const why = FOREIGN_SCHEMES.includes(scheme)
       ? "it names a part of a C program"
       : "this program does not read it";
@@ -104,6 +119,24 @@ export class SourceReader {
       `the address ${JSON.stringify(`${scheme}://${rest}`)} cannot be used: ${why}; use a file`,
       origin,
     );
+  }
+
+  #bounds(): SourceBounds {
+    const { fileBytes, sourceTimeoutMs } = this.#limits;
+    return { maxBytes: fileBytes, timeoutMs: sourceTimeoutMs };
+  }
+
+  async #command(line: string, origin: ConfigOrigin): Promise<Uint8Array> {
+    const { readCommandOutput } = await import("./command-source.ts");
+    const { cwd, environment } = this.#world;
+    const surroundings = { ...this.#bounds(), cwd, environment };
+    const { bytes, failure } = await readCommandOutput(line, surroundings);
+    if (failure !== undefined) {
+      const shown = JSON.stringify(`exec://${line}`);
+      const message = `${shown}: ${failure}; its output is used all the same`;
+      this.#world.warn("command-failed", message, origin);
+    }
+    return bytes;
   }
 
   /** What the magic variables of a file are. */
@@ -172,6 +205,17 @@ export class SourceReader {
         );
     }
     return done === 0 ? text : result + text.slice(done);
+  }
+}
+
+function codeOf(error: unknown): "unreadable" | "timeout" | "http-status" {
+  switch (error instanceof Error ? error.name : "") {
+    case "SourceTimeout":
+      return "timeout";
+    case "HttpStatusError":
+      return "http-status";
+    default:
+      return "unreadable";
   }
 }
 

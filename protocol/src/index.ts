@@ -11,3 +11,5 @@ export * from "./sd-notify.ts";
 export * from "./stats.ts";
 export * from "./subscription.ts";
 export * from "./utf8.ts";
+export * from "./uwsgi-request.ts";
+export * from "./worker-stats.ts";

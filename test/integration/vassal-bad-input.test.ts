@@ -29,8 +29,19 @@ const APPS: readonly (readonly [string, string, number, RegExp])[] = [
   ],
   ["exports a number", `export default 42`, 22, /offers nothing to serve: .* is a number/],
   ["exports a class", `export default class {}`, 22, /is a class/],
-  ["exits with 0 at once", `process.exit(0)`, 0, /^/],
-  ["exits with 3 at once", `process.exit(3)`, 3, /^/],
+  [
+    "exits with 0 at once",
+    `process.exit(0)`,
+    0,
+    /app\.mjs: the process exits with 0 before it accepted a request/,
+  ],
+  ["exits with 3 at once", `process.exit(3)`, 3, /exits with 3 before it accepted a request/],
+  [
+    "listens twice",
+    `import http from "node:http"; const server = http.createServer(); server.listen(1); server.listen(2);`,
+    1,
+    /ERR_SERVER_ALREADY_LISTEN/,
+  ],
   [
     "throws later",
     `setTimeout(() => { throw new Error("later") }, 10); export default () => {}`,
@@ -76,9 +87,9 @@ const CONFIGS: readonly (readonly [string, string, RegExp])[] = [
     /app\.ini:3: node-app "nowhere\.mjs" cannot be loaded.*relative paths start at the working directory/,
   ],
   [
-    "the uwsgi protocol",
-    "socket = :3031\nnode-app = app.mjs",
-    /app\.ini:3: option "socket" is not served: .* comes with the next stage/,
+    "an option that comes later",
+    "chroot = /srv\nnode-app = app.mjs",
+    /app\.ini:3: option "chroot" is not served: .* comes with a later stage/,
   ],
   [
     "an address without a port",
@@ -219,4 +230,63 @@ it("counts bytes without a meaning from the Emperor and goes on", async () => {
   expect((await get(folder.url)).status).toBe(200);
   vassal.send(2);
   expect(await vassal.ended()).toEqual({ code: 0, signal: null });
+});
+
+it("under a master: an app that exits with 0 at once ends the vassal with 1", async () => {
+  await using folder = await VassalFolder.create();
+  folder.write("app.mjs", "process.exit(0)");
+  folder.ini("node-app = app.mjs\nmaster = true");
+  const vassal = folder.start();
+  expect(await vassal.ended()).toEqual({ code: 1, signal: null });
+  await vassal.untilLog(/worker 1 .* exited with 0 before it accepted: stopping/);
+});
+
+it("mentions a script that keeps running but never listens", async () => {
+  await using folder = await VassalFolder.create();
+  folder.write("app.mjs", "setInterval(() => {}, 1000)");
+  folder.ini("node-app = app.mjs");
+  const vassal = folder.start();
+  await vassal.untilBytes("spawned", (bytes) => bytes.includes(1));
+  await vassal.untilLog(
+    /neither exports a handler nor called listen\(\) yet; still waiting for it/,
+  );
+  expect(vassal.bytes).toEqual([1]);
+  vassal.send(0);
+  expect(await vassal.ended()).toEqual({ code: 0, signal: null });
+});
+
+const MISHAPS: readonly (readonly [string, string, RegExp])[] = [
+  [
+    "sends its headers twice",
+    `s.writeHead(200); s.end("x"); setImmediate(() => s.writeHead(500));`,
+    /ERR_HTTP_HEADERS_SENT/,
+  ],
+  ["dies in the middle of a response", `s.write("half", () => process.exit(9));`, /^/],
+];
+
+it.each(MISHAPS)("an app that %s ends alone, with Node's code", async (_, text, message) => {
+  await using folder = await VassalFolder.create();
+  folder.write("app.mjs", `export default (q, s) => { ${text} };`);
+  folder.ini("node-app = app.mjs");
+  const vassal = folder.start();
+  await vassal.accepting();
+  await get(folder.url).catch(() => undefined);
+  expect(await vassal.ended()).toEqual({ code: text.includes("exit(9)") ? 9 : 1, signal: null });
+  await vassal.untilLog(message);
+});
+
+it.each(MISHAPS)("under a master an app that %s costs a worker", async (_, text, message) => {
+  await using folder = await VassalFolder.create();
+  folder.write(
+    "app.mjs",
+    `export default (q, s) => { if (q.url === "/bad") { ${text} } else s.end("ok"); };`,
+  );
+  folder.ini("node-app = app.mjs\nprocesses = 2\nforkbomb-delay = 0");
+  const vassal = folder.start();
+  await vassal.accepting();
+  await get(`${folder.url}bad`).catch(() => undefined);
+  await vassal.untilLog(/worker \d .* exited with [19]: starting another one/);
+  expect(vassal.log).toMatch(message);
+  expect((await get(folder.url)).body).toBe("ok");
+  expect(vassal.exit).toBeUndefined();
 });

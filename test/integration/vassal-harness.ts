@@ -34,6 +34,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Descriptor to be number 0 of the vassal. */
   readonly stdin?: number;
+  /** Listening sockets handed over as systemd does it; only without an Emperor. */
+  readonly activated?: readonly number[];
 }
 
 /** A running `vassal`. */
@@ -55,15 +57,25 @@ export class RunningVassal implements Witness {
       delete environment[name];
     if (options.emperor !== false) environment["UWSGI_EMPEROR_FD"] = "3";
     if (options.configPipe === true) environment["UWSGI_EMPEROR_FD_CONFIG"] = "4";
-    this.child = spawn(VASSAL, options.argv ?? ["--ini", "app.ini"], {
+    const argv = options.argv ?? ["--ini", "app.ini"];
+    const activated = options.activated ?? [];
+    // LISTEN_PID is known only to the process that will be the vassal.
+    const activate = `LISTEN_PID=$$ LISTEN_FDS=${activated.length} exec "$0" "$@"`;
+    const [program, ...words] =
+      activated.length === 0 ? [VASSAL, ...argv] : ["/bin/sh", "-c", activate, VASSAL, ...argv];
+    this.child = spawn(program ?? VASSAL, words, {
       cwd: folder,
       env: environment,
       stdio: [
         options.stdin ?? "ignore",
         "pipe",
         "pipe",
-        options.emperor === false ? "ignore" : "pipe",
-        options.configPipe === true ? "pipe" : "ignore",
+        ...(activated.length > 0
+          ? activated
+          : ([
+              options.emperor === false ? "ignore" : "pipe",
+              options.configPipe === true ? "pipe" : "ignore",
+            ] as const)),
       ],
     });
     const said = (text: Buffer): void => {

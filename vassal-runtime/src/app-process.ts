@@ -7,13 +7,14 @@ import { Server as HttpServer } from "node:http";
 import type { RequestListener } from "node:http";
 import type { Server } from "node:net";
 import { Connections } from "./connections.ts";
-import type { DrainOptions } from "./connections.ts";
+import type { DrainOptions, RequestWatch } from "./connections.ts";
 import { RuntimeError } from "./errors.ts";
 import { captureListen } from "./listen-capture.ts";
 import type { SocketDescriptor } from "./listen-capture.ts";
 import { log } from "./log.ts";
 import { loadNodeApp, resolveApp } from "./node-app.ts";
 import type { AppExport } from "./node-app.ts";
+import { loadProtocols } from "./socket-protocols.ts";
 
 export interface AppProcessOptions {
   readonly file: string;
@@ -25,6 +26,8 @@ export interface AppProcessOptions {
   readonly onLoaded: () => void;
   readonly onAccepting: () => void;
   readonly onFirstServed: () => void;
+  /** Those who want to know of every request. */
+  readonly watches?: readonly RequestWatch[];
   /** Something that the process cannot survive, with its message. */
   readonly onFatal: (error: RuntimeError) => void;
 }
@@ -41,33 +44,48 @@ export interface AppProcess {
 export async function startApp(options: AppProcessOptions): Promise<AppProcess> {
   const path = resolveApp(options.file, options.origin);
   const state: { connections?: Connections; loaded: boolean } = { loaded: false };
+  const forget = tellOfEarlyExit(path);
   const loaded = (): void => {
     if (!state.loaded) options.onLoaded();
     state.loaded = true;
   };
+  const sockets = options.sockets.filter(({ protocol }) => protocol !== "none");
+  const handlerFor = await loadProtocols(sockets);
   const capture = captureListen({
-    sockets: options.sockets,
+    sockets,
     backlog: options.backlog,
+    handlerFor: (socket, server) =>
+      state.connections === undefined ? undefined : handlerFor(socket, server, state.connections),
     onServer: (server) => {
-      state.connections = new Connections(server, options.onFirstServed);
-      if (options.sockets.length > 0) failOnListenError(server, options);
+      state.connections = new Connections(server, options.onFirstServed, options.watches);
+      if (sockets.length > 0) failOnListenError(server, options);
     },
     onExtraListener: (listener) => state.connections?.addListener(listener),
     onListening: () => {
+      forget();
       loaded();
       options.onAccepting();
     },
   });
-  const exported = await loadNodeApp(path, options.origin);
+  const exported = await loadNodeApp(path, options.origin).catch((error: unknown) => {
+    forget();
+    throw error;
+  });
   loaded();
   if (capture.server === undefined) {
     if (exported.kind === "nothing")
-      awaitListen(path, exported.description, options, () => capture.server !== undefined);
-    else if (options.sockets.length > 0) capture.adopt(new HttpServer(await toListener(exported)));
+      awaitListen(path, exported.description, options, () => {
+        if (capture.server === undefined) forget();
+        return capture.server !== undefined;
+      });
+    else if (sockets.length > 0)
+      capture.adopt(
+        exported.kind === "server" ? exported.server : new HttpServer(await toListener(exported)),
+      );
     else
       throw new RuntimeError(
         "VASSAL_CONFIG",
-        `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT"`,
+        `${options.origin}: node-app ${path} exports a request handler, but there is no socket to serve it on: set "http-socket = HOST:PORT" or "socket"`,
       );
   }
   return {
@@ -75,8 +93,17 @@ export async function startApp(options: AppProcessOptions): Promise<AppProcess> 
   };
 }
 
+/** Apps that end the process without a word would leave nobody with a reason. Returns the way to undo it. */
+function tellOfEarlyExit(path: string): () => void {
+  const onExit = (code: number): void => {
+    log(`node-app ${path}: the process exits with ${code} before it accepted a request`);
+  };
+  process.once("exit", onExit);
+  return () => void process.off("exit", onExit);
+}
+
 async function toListener(
-  exported: Exclude<AppExport, { kind: "nothing" }>,
+  exported: Exclude<AppExport, { kind: "nothing" | "server" }>,
 ): Promise<RequestListener> {
   if (exported.kind === "listener") return exported.listener;
   const { fetchListener } = await import("./fetch-listener.ts");
@@ -119,7 +146,7 @@ function awaitListen(
     options.onFatal(
       new RuntimeError(
         "VASSAL_NO_APP",
-        `${options.origin}: node-app ${path} offers nothing to serve: ${description}, it called no listen(), and has nothing left to do. Export a request listener or an object with fetch(), or listen()`,
+        `${options.origin}: node-app ${path} offers nothing to serve: ${description}, it called no listen(), and has nothing left to do. Export a request listener, a framework's application or an object with fetch(), or listen()`,
       ),
     );
   });

@@ -5,12 +5,14 @@
 import { connectEmperor } from "./client.ts";
 import type { EmperorConnection } from "./client.ts";
 import { readConfiguration } from "./configuration.ts";
+import type { PushedConfig } from "./configuration.ts";
 import { RuntimeError } from "./errors.ts";
-import { readLaunch } from "./launch.ts";
+import type { HookPhase } from "./hook-settings.ts";
+import { LAUNCH_VARIABLES, isSameNode, readLaunch } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { labelLog, log } from "./log.ts";
 import type { RuntimeSettings } from "./settings.ts";
-import type { Vassal } from "./vassal.ts";
+import type { Vassal, VassalControls } from "./vassal.ts";
 
 const VERSION = "0.1.0";
 
@@ -18,47 +20,164 @@ async function main(): Promise<void> {
   const launch = readLaunch();
   labelLog(launch.label);
   if (launch.worker !== undefined) {
+    (await import("./own-process.ts")).checkNodeVersion();
     const { runWorker } = await import("./worker.ts");
-    return runWorker(JSON.parse(launch.worker) as Parameters<typeof runWorker>[0]);
+    const orders = JSON.parse(launch.worker) as Parameters<typeof runWorker>[0];
+    if (launch.board !== undefined)
+      (await import("./worker-board.ts")).joinBoard(launch.board, orders.number);
+    return runWorker(orders);
   }
   const emperor = connectEmperor({ defaultActions: false });
   const early = listenEarly(emperor);
-  const settings = await settingsOrUndefined(launch, emperor, launch.pushedConfig);
-  if (settings === undefined) return endAfterOutput(1);
+  let exitCode = 1;
+  const pushed: PushedConfig = { bytes: launch.pushedConfig };
+  const settings = await settingsOrUndefined(launch, emperor, pushed, (code) => {
+    exitCode = code;
+  });
+  if (settings === undefined) return endAfterOutput(exitCode);
+  await becomeWantedNode(launch, settings, pushed);
+  if (settings.run.umask !== undefined) process.umask(settings.run.umask);
   if (launch.trial) {
     const { runTrial } = await import("./trial.ts");
     return runTrial({ launch, settings });
   }
   if (settings.heartbeatMs !== undefined && !settings.master)
     emperor.heartbeat(settings.heartbeatMs / 1000);
+  const hook = await hookRunner(launch, settings);
+  hook("asap");
+  await writeLogTo("logto", settings.log.early, settings.uid);
+  if (!launch.isReload) hook("pre-jail");
+  hook("in-jail");
   const { dropPrivileges } = await import("./credentials.ts");
+  const pidfile = await pidfileWriter(launch, settings);
+  pidfile("pidfile", settings.run.pidfiles.early);
+  const { bindEarly, bindTheRest } = await import("./sockets.ts");
+  const existing = await bindEarly(settings, launch.inherited);
+  if (settings.waits.length > 0) await (await import("./wait-for.ts")).waitForAll(settings.waits);
+  const isRoot = process.geteuid?.() === 0;
+  if (isRoot) hook("as-root");
   dropPrivileges(settings.uid, settings.gid);
-  const { adoptSockets, bindSockets, closeSockets } = await import("./sockets.ts");
-  const adopted = adoptSockets(launch.inherited);
-  const sockets = await bindSockets(settings, adopted);
-  closeSockets(adopted.filter((socket) => !sockets.includes(socket)));
+  if (isRoot || !launch.isReload) hook("as-user");
+  await writeLogTo("logto2", settings.log.late, undefined);
+  pidfile("pidfile2", settings.run.pidfiles.late);
+  const sockets = await bindTheRest(settings, existing);
   const vassal: Vassal = {
     launch,
     settings,
     sockets,
     emperor,
-    readSettings: async () => settingsOrUndefined(launch, emperor, undefined),
+    readSettings: async () => settingsOrUndefined(launch, emperor, { bytes: undefined }),
+    started: () => pidfile("safe-pidfile", settings.run.pidfiles.safe),
   };
   const run = await runner(settings);
+  const counted = settings.stats === undefined ? vassal : await withStatistics(vassal);
+  hook("pre-app");
+  emperor.on("reload", () => hook("emperor-reload"));
+  emperor.on("stop", () => hook("emperor-stop"));
+  emperor.on("lost", () => hook("emperor-lost"));
   early.end();
-  const running = run(vassal);
+  const running = run(counted);
   // The config may have been read before the change that this is about.
   if (early.reloadAsked()) emperor.emit("reload");
-  await running;
+  const controls = await running;
+  if (settings.fifos.length > 0) await openFifos(vassal, controls);
+  if (settings.daemons.length > 0) (await import("./daemons.ts")).startDaemons(vassal);
+}
+
+/** The vassal whose workers know where to tell their numbers. */
+async function withStatistics(vassal: Vassal): Promise<Vassal> {
+  const { launch, settings } = vassal;
+  if (settings.stats === undefined) return vassal;
+  const { startStatistics } = await import("./statistics.ts");
+  const board = await startStatistics(vassal, settings.stats, VERSION);
+  if (board === undefined) return vassal;
+  const environment = { ...launch.environment, [LAUNCH_VARIABLES.board]: board };
+  return { ...vassal, launch: { ...launch, environment } };
+}
+
+async function writeLogTo(
+  option: string,
+  path: string | undefined,
+  owner: string | undefined,
+): Promise<void> {
+  if (path !== undefined) (await import("./log-file.ts")).logTo(option, path, owner);
+}
+
+/** Runs the hooks of a phase; does nothing when there are none at all. */
+async function hookRunner(
+  launch: Launch,
+  { hooks }: RuntimeSettings,
+): Promise<(phase: HookPhase) => void> {
+  if (Object.keys(hooks).length === 0) return () => undefined;
+  const [{ runHooks }, { atLeaving }] = await Promise.all([
+    import("./hooks.ts"),
+    import("./leaving.ts"),
+  ]);
+  const surroundings = {
+    setVariable: (name: string, value: string) => {
+      process.env[name] = value;
+      // Workers, commands and later lives of this process start from it.
+      Object.assign(launch.environment, { [name]: value });
+    },
+  };
+  const run = (phase: HookPhase): void => runHooks(hooks, phase, surroundings);
+  if (hooks["as-user-atexit"] !== undefined) atLeaving(() => run("as-user-atexit"));
+  return run;
+}
+
+async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void> {
+  const { launch, emperor, settings } = vassal;
+  const { followFifos } = await import("./fifo.ts");
+  followFifos(
+    settings.fifos.map((path) => (path.startsWith("/") ? path : `${launch.cwd}/${path}`)),
+    {
+      controls,
+      reinforcements: () => void emperor.reinforcements(),
+      logStatistics: () => {
+        import("./statistics.ts")
+          .then(async ({ statisticsText }) => log(await statisticsText(vassal, VERSION)))
+          .catch((error: unknown) => log(`the statistics could not be made: ${String(error)}`));
+      },
+    },
+  );
 }
 
 async function runner({
   app,
   master,
-}: RuntimeSettings): Promise<(vassal: Vassal) => void | Promise<void>> {
+}: RuntimeSettings): Promise<(vassal: Vassal) => Promise<VassalControls>> {
   if (app.kind === "command") return (await import("./command-vassal.ts")).runCommand;
   if (master) return (await import("./master.ts")).runMaster;
   return (await import("./single.ts")).runSingle;
+}
+
+/** With one process `node-binary` and `node-options` are about this very process. */
+async function becomeWantedNode(
+  launch: Launch,
+  settings: RuntimeSettings,
+  pushed: PushedConfig,
+): Promise<void> {
+  const { app, master, run } = settings;
+  const own = app.kind === "node" && !master;
+  const wanted = {
+    binary: own ? run.nodeBinary : undefined,
+    options: own ? run.nodeOptions : [],
+  };
+  if (!isSameNode(launch.node, wanted)) {
+    const { executeWithNode } = await import("./other-node.ts");
+    executeWithNode(launch, wanted, pushed.bytes);
+  }
+  if (wanted.binary !== undefined) (await import("./own-process.ts")).checkNodeVersion();
+}
+
+/** As in uWSGI, a reload writes no pidfile: the pid is the same. */
+async function pidfileWriter(
+  launch: Launch,
+  { run: { pidfiles } }: RuntimeSettings,
+): Promise<(option: string, path: string | undefined) => void> {
+  const wanted = (pidfiles.early ?? pidfiles.late ?? pidfiles.safe) !== undefined;
+  if (!wanted || launch.isReload) return () => undefined;
+  return (await import("./own-process.ts")).writePidfile;
 }
 
 /** Orders that come before there is anything to stop or reload. */
@@ -79,13 +198,15 @@ function listenEarly(emperor: EmperorConnection): { reloadAsked(): boolean; end(
 async function settingsOrUndefined(
   launch: Launch,
   emperor: EmperorConnection,
-  pushed: Buffer | undefined,
+  pushed: PushedConfig,
+  onInvalid?: (exitCode: number) => void,
 ): Promise<RuntimeSettings | undefined> {
   const configuration = await readConfiguration(launch, emperor, pushed);
   switch (configuration.kind) {
     case "settings":
       return configuration.settings;
     case "invalid":
+      onInvalid?.(configuration.exitCode);
       for (const error of configuration.errors) log(error.message);
       if (launch.argv.length === 0)
         log("usage: vassal --ini FILE; vassal --help lists the options");

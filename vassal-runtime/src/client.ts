@@ -13,8 +13,10 @@
 import { EventEmitter } from "node:events";
 import { fstatSync } from "node:fs";
 import { Socket } from "node:net";
-import { ENVIRONMENT, decodeEmperorMessage, encodeVassalMessage } from "@emperor/protocol";
-import type { VassalMessageName } from "@emperor/protocol";
+// Its parts, not the whole package: every vassal loads this at each start.
+import { decodeEmperorMessage, encodeVassalMessage } from "@emperor/protocol/emperor-messages";
+import type { VassalMessageName } from "@emperor/protocol/emperor-messages";
+import { ENVIRONMENT } from "@emperor/protocol/environment";
 import { ConfigPipe } from "./config-pipe.ts";
 
 /** Bytes that may wait for an Emperor that never reads; further messages are dropped (false). */

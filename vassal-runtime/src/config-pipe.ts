@@ -4,7 +4,7 @@
  */
 import { fstatSync } from "node:fs";
 import { Socket } from "node:net";
-import { ConfigFrameDecoder } from "@emperor/protocol";
+import { ConfigFrameDecoder } from "@emperor/protocol/config-frame";
 
 /** After a complete packet one more may follow at once; so long nothing else may come before it counts. */
 const QUIET_MS = 20;

@@ -10,6 +10,9 @@ import type { Socket } from "node:net";
 /** How long an idle kept-alive connection may still bring a request while its worker goes. */
 export const IDLE_GRACE_MS = 250;
 
+/** How long a TLS handshake that is under way may take then. */
+const HANDSHAKE_GRACE_MS = 2000;
+
 export interface DrainOptions {
   /** A kept-alive connection without a request is closed after this time: its next request may be on the way. */
   readonly idleGraceMs: number;
@@ -17,6 +20,12 @@ export interface DrainOptions {
   readonly deadlineMs: number;
   /** Wait for upgraded connections (WebSocket) as for requests; false cuts them when only they are left. */
   readonly waitForUpgraded: boolean;
+}
+
+/** Is told of every request; `end` comes once for each, when its response is complete or was cut. */
+export interface RequestWatch {
+  begin(request: IncomingMessage, response: ServerResponse): void;
+  end(response: ServerResponse): void;
 }
 
 /** What a connection does at the moment: the response to its last request, or that it was upgraded. */
@@ -31,6 +40,8 @@ export class Connections {
   readonly #activity = new Map<Socket, Activity>();
   readonly #servers: Server[];
   readonly #http: boolean;
+  #handshakes = 0;
+  readonly #watches: readonly RequestWatch[];
   #onFirstServed: (() => void) | undefined;
   #draining: DrainOptions | undefined;
   #drained: (() => void) | undefined;
@@ -39,7 +50,8 @@ export class Connections {
    * Follows `server` from now on; call it before it listens. `onFirstServed` is called once, after the
    * first complete response (for a server that is not HTTP: after the first connection).
    */
-  constructor(server: Server, onFirstServed: () => void) {
+  constructor(server: Server, onFirstServed: () => void, watches: readonly RequestWatch[] = []) {
+    this.#watches = watches;
     this.#servers = [server];
     this.#onFirstServed = onFirstServed;
     this.#http = "closeIdleConnections" in server;
@@ -53,6 +65,23 @@ export class Connections {
   /** Number of open connections. */
   get count(): number {
     return this.#activity.size;
+  }
+
+  /** A connection that the server does not see as one of its own, but whose requests it gets. */
+  follow(socket: Socket): void {
+    this.#opened(socket);
+  }
+
+  /** A client begins with TLS; its connection is known to the server only after that. */
+  handshakeBegan(): void {
+    this.#handshakes += 1;
+  }
+
+  /** It has ended; `handOver` gives the connection to the server. */
+  handshakeEnded(handOver?: () => void): void {
+    handOver?.();
+    this.#handshakes = Math.max(0, this.#handshakes - 1);
+    if (this.#draining !== undefined) this.#checkDrained();
   }
 
   /** Another listening socket whose connections `server` serves. */
@@ -70,8 +99,17 @@ export class Connections {
         cut = this.#activity.size;
         this.#cutAll();
       }, options.deadlineMs);
+      // Who has not even begun to ask by then is no reason to wait.
+      const patience = setTimeout(
+        () => {
+          this.#handshakes = 0;
+          this.#checkDrained();
+        },
+        Math.min(HANDSHAKE_GRACE_MS, options.deadlineMs),
+      );
       this.#drained = () => {
         clearTimeout(deadline);
+        clearTimeout(patience);
         resolve();
       };
       for (const [socket, activity] of this.#activity) this.#finish(socket, activity, options);
@@ -83,8 +121,10 @@ export class Connections {
   #followRequests(server: Server): void {
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
       this.#activity.set(request.socket, response);
-      if (this.#onFirstServed !== undefined) {
+      for (const watch of this.#watches) watch.begin(request, response);
+      if (this.#onFirstServed !== undefined || this.#watches.length > 0) {
         response.once("close", () => {
+          for (const watch of this.#watches) watch.end(response);
           if (response.writableFinished) this.#served();
         });
       }
@@ -146,7 +186,7 @@ export class Connections {
   }
 
   #checkDrained(): void {
-    if (this.#activity.size === 0) this.#drained?.();
+    if (this.#activity.size === 0 && this.#handshakes === 0) this.#drained?.();
     else if (
       this.#draining?.waitForUpgraded === false &&
       [...this.#activity.values()].every((a) => a === "upgraded")

@@ -14,12 +14,18 @@ export const RUNTIME_ERRORS = {
   VASSAL_NOT_YET: 1,
   /** A listening socket cannot be created. */
   VASSAL_BIND: 1,
+  /** Certificate or key of an `https-socket` cannot be read, or do not fit together. */
+  VASSAL_TLS: 1,
   /** `uid`, `gid` or `chdir` could not be applied. */
   VASSAL_CREDENTIALS: 1,
   /** `node-app` threw while it was loaded, or does not exist. */
   VASSAL_APP_FAILED: 1,
   /** `node-app` was loaded but offers nothing that can serve requests. */
   VASSAL_NO_APP: 22,
+  /** What `wait-for-...` names did not come in time. */
+  VASSAL_WAIT: 1,
+  /** A hook of the start failed. */
+  VASSAL_HOOK: 1,
   /** `command` could not be executed. */
   VASSAL_COMMAND: 1,
 } as const;

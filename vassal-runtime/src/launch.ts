@@ -3,7 +3,7 @@
  * program with the same arguments, directory and environment again.
  */
 import { basename } from "node:path";
-import { ENVIRONMENT } from "@emperor/protocol";
+import { ENVIRONMENT } from "@emperor/protocol/environment";
 
 /** Variables by which the runtime speaks to its own later self and to its workers; no app sees them. */
 export const LAUNCH_VARIABLES = {
@@ -13,13 +13,40 @@ export const LAUNCH_VARIABLES = {
   worker: "VASSAL_WORKER",
   /** Base64 of a pushed configuration that an earlier life of this process, or its parent, has read. */
   config: "VASSAL_CONFIG",
+  /** Name of the board on which a worker tells its numbers. */
+  board: "VASSAL_BOARD",
   /** This process only tries whether config and app can be loaded. */
   trial: "VASSAL_TRIAL",
+  /** JSON: which Node this process was executed with on behalf of its configuration, and before that. */
+  node: "VASSAL_NODE",
 } as const;
 
 export interface InheritedSocket {
   readonly fd: number;
   readonly text: string;
+  /** Whoever started this process has handed it over: it is served even if no option names it. */
+  readonly given?: boolean;
+  /** The unix socket that this vassal has made for it. */
+  readonly file?: SocketFile;
+}
+
+/** A unix socket in the file system, known again by its numbers. */
+export interface SocketFile {
+  readonly path: string;
+  readonly dev: number;
+  readonly ino: number;
+}
+
+/** A Node and flags. `binary` undefined: the one that the runtime was started with. */
+export interface NodeChoice {
+  readonly binary: string | undefined;
+  readonly options: readonly string[];
+}
+
+/** The Node that the runtime was started with, before its configuration asked for another. */
+export interface BaseNode {
+  readonly path: string;
+  readonly flags: readonly string[];
 }
 
 export interface Launch {
@@ -38,6 +65,11 @@ export interface Launch {
   readonly trial: boolean;
   /** Orders of a master; this process is a worker. */
   readonly worker: string | undefined;
+  readonly base: BaseNode;
+  /** What an earlier life of this process has chosen. */
+  readonly node: NodeChoice;
+  /** Where a worker tells its numbers, if anybody wants to know. */
+  readonly board: string | undefined;
   /** Name for the log. */
   readonly label: string;
 }
@@ -48,9 +80,12 @@ const FILE_OPTIONS = /^--(?:ini|xml|xmlconfig|yaml|yml|json|js|config)$/;
 export function readLaunch(): Launch {
   const own = { ...LAUNCH_VARIABLES };
   const sockets = takeVariable(own.sockets);
+  const activated = takeActivation();
   const worker = takeVariable(own.worker);
   const config = takeVariable(own.config);
+  const board = takeVariable(own.board);
   const trial = takeVariable(own.trial) !== undefined;
+  const node = takeVariable(own.node);
   const reloads = process.env[ENVIRONMENT.reloads];
   const argv = process.argv.slice(2);
   return {
@@ -60,12 +95,49 @@ export function readLaunch(): Launch {
     environment: { ...process.env } as Record<string, string>,
     reloads: Number(reloads ?? 0) || 0,
     isReload: reloads !== undefined,
-    inherited: sockets === undefined ? [] : (JSON.parse(sockets) as InheritedSocket[]),
+    inherited: sockets === undefined ? activated : (JSON.parse(sockets) as InheritedSocket[]),
     pushedConfig: config === undefined ? undefined : Buffer.from(config, "base64"),
     trial,
     worker,
+    ...nodeOf(node),
+    board,
     label: labelOf(argv),
   };
+}
+
+function nodeOf(text: string | undefined): Pick<Launch, "base" | "node"> {
+  if (text !== undefined) {
+    const { base, choice } = JSON.parse(text) as { base: BaseNode; choice: Partial<NodeChoice> };
+    return { base, node: { binary: choice.binary, options: choice.options ?? [] } };
+  }
+  return {
+    base: { path: process.execPath, flags: process.execArgv },
+    node: { binary: undefined, options: [] },
+  };
+}
+
+/** Was this process executed with the Node that is wanted? */
+export function isSameNode(a: NodeChoice, b: NodeChoice): boolean {
+  return (
+    a.binary === b.binary &&
+    a.options.length === b.options.length &&
+    a.options.every((option, index) => option === b.options[index])
+  );
+}
+
+/** First descriptor of systemd's socket activation. */
+const FIRST_ACTIVATED_FD = 3;
+
+/** The sockets of `LISTEN_FDS`, if they are meant for this process; nobody below it is to believe so. */
+function takeActivation(): InheritedSocket[] {
+  const pid = takeVariable("LISTEN_PID");
+  const count = Number(takeVariable("LISTEN_FDS") ?? 0);
+  delete process.env["LISTEN_FDNAMES"];
+  if (pid !== String(process.pid) || !(count > 0 && count < 1000)) return [];
+  return Array.from({ length: count }, (_, index) => {
+    const fd = FIRST_ACTIVATED_FD + index;
+    return { fd, text: `descriptor ${fd}`, given: true };
+  });
 }
 
 function takeVariable(name: string): string | undefined {

@@ -13,8 +13,13 @@ export function labelLog(name: string): void {
 
 /** Writes one line. A standard error that is full or closed loses it: a log never stops a vassal. */
 export function log(text: string): void {
+  writeLog(`[vassal ${label}] ${text}\n`);
+}
+
+/** Writes a text as it is, newlines included: only for what another program reads, as `show-config`. */
+export function writeLog(text: string): void {
   try {
-    writeSync(2, `[vassal ${label}] ${text}\n`);
+    writeSync(2, text);
   } catch {
     // Nobody reads; there is no other place to say so.
   }

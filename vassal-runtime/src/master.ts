@@ -4,44 +4,32 @@
  * every new worker accepts; so no connection is refused and no request lost. Knows no HTTP.
  */
 import type { VassalMessageName } from "@emperor/protocol";
-import { applyEnvironment } from "./credentials.ts";
 import { reasonOf } from "./errors.ts";
+import { Generation } from "./generation.ts";
 import { log } from "./log.ts";
 import { THE_EMPEROR, followOrders } from "./orders.ts";
+import type { Pace } from "./pace.ts";
+import { isPaced } from "./run-settings.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import { bindSockets, closeSockets } from "./sockets.ts";
 import type { BoundSocket } from "./sockets.ts";
-import type { Vassal } from "./vassal.ts";
-import { WorkerProcess } from "./worker-process.ts";
+import { processTitle } from "./titles.ts";
+import type { TouchMemory } from "./touched-files.ts";
+import type { Vassal, VassalControls } from "./vassal.ts";
 
-/** A worker that lived shorter than this is started again only after the pause (uWSGI's `forkbomb-delay`). */
-const FORKBOMB_MS = 2000;
 /** Time for workers that were told to stop at once. */
 const STOP_MERCY_MS = 2000;
 
-interface Worker {
-  readonly process: WorkerProcess;
-  accepting: boolean;
-  beatAt: number;
-}
-
-interface Generation {
-  readonly number: number;
-  readonly settings: RuntimeSettings;
-  readonly sockets: readonly BoundSocket[];
-  readonly workers: Set<Worker>;
-  /** Its workers are all there / it has been told to go. */
-  phase: "starting" | "serving" | "leaving";
-  loyal: boolean;
-  readonly respawns: Set<NodeJS.Timeout>;
-}
-
 /** Runs the vassal under a master; the process exits when it has ended. */
-export function runMaster(vassal: Vassal): void {
-  new Master(vassal).run();
+export async function runMaster(vassal: Vassal): Promise<VassalControls> {
+  const title = processTitle(vassal.settings.run.titles, "master", "vassal");
+  if (title !== undefined) process.title = title;
+  const master = new Master(vassal);
+  await master.run();
+  return master;
 }
 
-class Master {
+class Master implements VassalControls {
   readonly #vassal: Vassal;
   #current: Generation;
   #next: Generation | undefined;
@@ -51,6 +39,8 @@ class Master {
   #exitCode: number | undefined;
   #reading: Promise<void> | undefined;
   #beat: NodeJS.Timeout | undefined;
+  #pace: Pace | undefined;
+  readonly #touched: TouchMemory = new Map();
 
   constructor(vassal: Vassal) {
     this.#vassal = vassal;
@@ -58,82 +48,98 @@ class Master {
   }
 
   /** Starts the first generation and follows the orders of the Emperor. */
-  run(): void {
+  async run(): Promise<void> {
     followOrders(this.#vassal.emperor, THE_EMPEROR, {
-      reload: () => this.#reload(),
-      stop: (graceful) => this.#end(0, graceful),
+      reload: () => this.reload(),
+      brutalReload: () => this.brutalReload(),
+      stop: (graceful) => this.stop(graceful),
       lost: () => this.#end(1, false),
     });
     this.#launch(this.#current);
+    await this.#govern(this.#current);
+  }
+
+  /** Reads the configuration anew and starts a new generation beside the old one. */
+  reload(): void {
+    this.#renew(async () => this.#startNext());
+  }
+
+  /** As `reload`, but the workers end at once and the new ones start after them, as in uWSGI. */
+  brutalReload(): void {
+    this.#renew(async () => this.#startAnew());
+  }
+
+  reloadWorkers(graceful: boolean): void {
+    if (graceful) this.#current.replaceAll("together");
+    else this.#current.killAll();
+  }
+
+  chainReload(): void {
+    this.#current.replaceAll("chain");
+  }
+
+  stop(graceful: boolean): void {
+    this.#end(0, graceful);
+  }
+
+  changeWorkers(by: 1 | -1): void {
+    const { settings, wanted } = this.#current;
+    const fewest = settings.run.cheaper?.minimum ?? 1;
+    this.#current.want(Math.min(settings.processes, Math.max(fewest, wanted + by)));
+  }
+
+  goCheap(): void {
+    this.#pace?.sleep("it was ordered");
   }
 
   #newGeneration(settings: RuntimeSettings, sockets: readonly BoundSocket[]): Generation {
     this.#generations += 1;
-    return {
+    return new Generation({
       number: this.#generations,
       settings,
       sockets,
-      workers: new Set(),
-      phase: "starting",
-      loyal: false,
-      respawns: new Set(),
-    };
+      launch: this.#vassal.launch,
+      onMessage: (generation, name) => this.#heard(generation, name),
+      onComplete: (generation) => this.#complete(generation),
+      onFailed: (generation, who, code) => this.#failed(generation, who, code),
+      onGone: (generation) => {
+        this.#leaving.delete(generation);
+        this.#checkEnded();
+      },
+    });
   }
 
   #launch(generation: Generation): void {
-    for (let i = 0; i < generation.settings.processes; i++) this.#spawn(generation);
+    const { cheap, cheaper } = generation.settings.run;
+    if (cheap) this.#announceSpawned();
+    generation.want(cheap ? 0 : (cheaper?.initial ?? generation.settings.processes));
+  }
+
+  /** What goes with being the current generation: its beat, and the pace of its workers. */
+  async #govern(generation: Generation): Promise<void> {
     const { heartbeatMs } = generation.settings;
     clearInterval(this.#beat);
     if (heartbeatMs !== undefined) {
       this.#beat = setInterval(() => this.#heartbeat(heartbeatMs), heartbeatMs);
       this.#heartbeat(heartbeatMs);
     }
+    this.#pace?.close();
+    this.#pace = undefined;
+    if (!isPaced(generation.settings.run)) return;
+    const { Pace } = await import("./pace.ts");
+    if (generation !== this.#current || this.#exitCode !== undefined) return;
+    this.#pace = new Pace(generation, this.#vassal.emperor, this, this.#touched);
   }
 
-  #spawn(generation: Generation): void {
-    const { settings } = generation;
-    if (settings.app.kind !== "node") throw new Error("a master runs node-app only");
-    const worker: Worker = {
-      process: new WorkerProcess({
-        script: this.#vassal.launch.script,
-        cwd: settings.chdir ?? this.#vassal.launch.cwd,
-        environment: applyEnvironment(this.#vassal.launch.environment, settings.environment),
-        orders: {
-          label: this.#vassal.launch.label,
-          file: settings.app.file,
-          origin: settings.app.origin,
-          sockets: generation.sockets,
-          backlog: settings.backlog,
-          heartbeatMs: settings.heartbeatMs === undefined ? undefined : settings.heartbeatMs / 2,
-          mercyMs: settings.workerReloadMercyMs,
-        },
-        onMessage: (name) => this.#heard(generation, worker, name),
-        onExit: (code, signal) => this.#exited(generation, worker, code, signal),
-      }),
-      accepting: false,
-      beatAt: performance.now(),
-    };
-    generation.workers.add(worker);
-  }
-
-  #heard(generation: Generation, worker: Worker, name: VassalMessageName): void {
+  #heard(generation: Generation, name: VassalMessageName): void {
     const { emperor } = this.#vassal;
     switch (name) {
       case "spawned":
-        if (!this.#announced && !this.#vassal.launch.isReload) emperor.spawned();
-        this.#announced = true;
-        break;
-      case "accepting":
-        worker.accepting = true;
-        worker.beatAt = performance.now();
-        if (generation.phase === "starting") this.#checkComplete(generation);
+        this.#announceSpawned();
         break;
       case "loyal":
         if (!generation.loyal) emperor.loyal();
         generation.loyal = true;
-        break;
-      case "heartbeat":
-        worker.beatAt = performance.now();
         break;
       case "done":
         emperor.bye();
@@ -141,71 +147,52 @@ class Master {
       case "reinforcements":
         emperor.reinforcements();
         break;
-      case "config-wanted":
-        break; // a worker has no config pipe
+      case "accepting": // told when all of them do
+      case "heartbeat": // told for all of them
+      case "config-wanted": // a worker has no config pipe
+        break;
     }
   }
 
+  /** At the first start only, as with uWSGI. */
+  #announceSpawned(): void {
+    if (!this.#announced && !this.#vassal.launch.isReload) this.#vassal.emperor.spawned();
+    this.#announced = true;
+  }
+
   /** All workers of a generation accept: it takes over. */
-  #checkComplete(generation: Generation): void {
-    if (generation.workers.size < generation.settings.processes) return;
-    for (const worker of generation.workers) if (!worker.accepting) return;
-    generation.phase = "serving";
-    this.#vassal.emperor.accepting();
-    log(
-      `${generation.workers.size} worker(s) of generation ${generation.number} accept on ${generation.sockets.map((s) => s.text).join(", ") || "their own sockets"}`,
-    );
+  #complete(generation: Generation): void {
+    const count = generation.workers.length;
+    if (count > 0) {
+      this.#vassal.emperor.accepting();
+      log(
+        `${count} worker(s) of generation ${generation.number} accept on ${generation.sockets.map((s) => s.text).join(", ") || "their own sockets"}`,
+      );
+      this.#vassal.started?.();
+    }
     if (generation !== this.#next) return;
     const old = this.#current;
     this.#current = generation;
     this.#next = undefined;
+    this.#govern(generation).catch((error: unknown) => log(`unexpected: ${reasonOf(error)}`));
     this.#retire(old, "graceful-stop", old.settings.workerReloadMercyMs);
     closeSockets(old.sockets.filter((socket) => !generation.sockets.includes(socket)));
   }
 
   #retire(generation: Generation, message: "stop" | "graceful-stop", mercyMs: number): void {
-    generation.phase = "leaving";
-    for (const timer of generation.respawns) clearTimeout(timer);
-    generation.respawns.clear();
-    if (generation.workers.size > 0) this.#leaving.add(generation);
-    // A worker gets `mercyMs` for its requests and ends by itself then; the kill is for one that hangs.
-    for (const worker of generation.workers) worker.process.stop(message, mercyMs + 500);
+    this.#leaving.add(generation);
+    generation.leave(message, mercyMs);
   }
 
-  #exited(
-    generation: Generation,
-    worker: Worker,
-    code: number | null,
-    signal: string | null,
-  ): void {
-    generation.workers.delete(worker);
-    if (generation.phase === "leaving") {
-      if (generation.workers.size === 0) this.#leaving.delete(generation);
-      this.#checkEnded();
-      return;
-    }
-    const how =
-      signal === null
-        ? `exited with ${code ?? "an error before it started"}`
-        : `was ended by ${signal}`;
-    const who = `worker ${worker.process.pid} of generation ${generation.number}`;
+  #failed(generation: Generation, who: string, code: number): void {
     if (generation === this.#next) {
       log(
-        `${who} ${how} before its generation took over: reload abandoned, generation ${this.#current.number} goes on`,
+        `${who} before its generation took over: reload abandoned, generation ${this.#current.number} goes on`,
       );
       return this.#abandon(generation);
     }
-    if (generation.phase === "starting" && !worker.accepting) {
-      log(`${who} ${how} before it accepted: stopping`);
-      return this.#end(code === null || code === 0 ? 1 : code, false);
-    }
-    const delayMs = performance.now() - worker.process.startedAt < FORKBOMB_MS ? FORKBOMB_MS : 0;
-    log(`${who} ${how}: starting another one${delayMs > 0 ? ` in ${delayMs} ms` : ""}`);
-    const timer = setTimeout(() => {
-      generation.respawns.delete(timer);
-      this.#spawn(generation);
-    }, delayMs);
-    generation.respawns.add(timer);
+    log(`${who} before it accepted: stopping`);
+    this.#end(code, false);
   }
 
   #abandon(generation: Generation): void {
@@ -214,42 +201,54 @@ class Master {
     closeSockets(generation.sockets.filter((socket) => !this.#current.sockets.includes(socket)));
   }
 
-  #reload(): void {
+  /** One after the other, each with the configuration as it is then. */
+  #renew(start: () => Promise<void>): void {
     if (this.#exitCode !== undefined) return;
     const before = this.#reading ?? Promise.resolve();
-    const reading = before
-      .then(() => this.#startNext())
-      .catch((error: unknown) => {
-        log(`reload failed, generation ${this.#current.number} goes on: ${reasonOf(error)}`);
-      });
-    this.#reading = reading;
+    this.#reading = before.then(start).catch((error: unknown) => {
+      log(`reload failed, generation ${this.#current.number} goes on: ${reasonOf(error)}`);
+    });
   }
 
-  async #startNext(): Promise<void> {
+  /** The new configuration with its sockets; undefined when there is none to be used, which is in the log. */
+  async #read(): Promise<Generation | undefined> {
     this.#vassal.emperor.wantConfig();
     const settings = await this.#vassal.readSettings();
-    if (settings === undefined || this.#exitCode !== undefined) return; // its mistakes are in the log
+    if (settings === undefined || this.#exitCode !== undefined) return undefined;
     if (!settings.master || settings.app.kind !== "node") {
       log(
         "the new configuration has no master: it takes effect at the next start, not by a reload",
       );
-      return;
+      return undefined;
     }
     const sockets = await bindSockets(settings, this.#current.sockets);
-    if (this.#exitCode !== undefined) return;
+    if (this.#exitCode !== undefined) return undefined;
     // Its workers may never accept; what is newer counts.
     if (this.#next !== undefined) this.#abandon(this.#next);
+    return this.#newGeneration(settings, sockets);
+  }
+
+  async #startNext(): Promise<void> {
+    const generation = await this.#read();
+    if (generation === undefined) return;
     // Until the first generation accepts there is nothing to be gentle with.
-    const starting = this.#current.phase === "starting" ? this.#current : undefined;
-    const generation = this.#newGeneration(settings, sockets);
-    if (starting === undefined) {
-      this.#next = generation;
-    } else {
-      this.#retire(starting, "stop", STOP_MERCY_MS);
-      closeSockets(starting.sockets.filter((socket) => !sockets.includes(socket)));
-      this.#current = generation;
-    }
+    if (this.#current.phase === "starting") return this.#supersede(generation);
+    this.#next = generation;
     this.#launch(generation);
+  }
+
+  async #startAnew(): Promise<void> {
+    const generation = await this.#read();
+    if (generation !== undefined) await this.#supersede(generation);
+  }
+
+  async #supersede(generation: Generation): Promise<void> {
+    const old = this.#current;
+    this.#current = generation;
+    this.#retire(old, "stop", STOP_MERCY_MS);
+    closeSockets(old.sockets.filter((socket) => !generation.sockets.includes(socket)));
+    this.#launch(generation);
+    await this.#govern(generation);
   }
 
   /** Beats for all: a worker whose event loop hangs silences the vassal. */
@@ -264,10 +263,12 @@ class Master {
   #end(exitCode: number, graceful: boolean): void {
     this.#exitCode ??= exitCode;
     clearInterval(this.#beat);
-    for (const generation of [this.#current, this.#next, ...this.#leaving]) {
-      if (generation === undefined) continue;
+    this.#pace?.close();
+    if (this.#next !== undefined) this.#leaving.add(this.#next);
+    this.#leaving.add(this.#current);
+    for (const generation of this.#leaving) {
       const mercyMs = graceful ? generation.settings.workerReloadMercyMs : STOP_MERCY_MS;
-      this.#retire(generation, graceful ? "graceful-stop" : "stop", mercyMs);
+      generation.leave(graceful ? "graceful-stop" : "stop", mercyMs);
     }
     this.#checkEnded();
   }

@@ -2,10 +2,10 @@
  * Loads the `node-app`: a module or script of the tenant. Tells what it offers; serving it is the matter
  * of `app-process.ts`. Nothing here is cached or retried: a load that failed ends the process.
  */
-import { statSync } from "node:fs";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import type { RequestListener } from "node:http";
 import Module, { createRequire } from "node:module";
+import { Server } from "node:net";
 import { dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { RuntimeError, reasonOf } from "./errors.ts";
@@ -17,6 +17,8 @@ export type AppExport =
       readonly kind: "fetch";
       readonly handler: { fetch(request: Request): Response | Promise<Response> };
     }
+  /** A server that was made but does not listen yet: one of Node, or that of a Fastify instance. */
+  | { readonly kind: "server"; readonly server: Server }
   | { readonly kind: "nothing"; readonly description: string };
 
 /** Absolute path of the app's file; a directory means its `index.js`, as for `node DIRECTORY`. */
@@ -47,16 +49,30 @@ export async function loadNodeApp(path: string, origin: string): Promise<AppExpo
   let exported: unknown;
   try {
     exported = isCommonJs(path) ? await loadAsMain(path) : await importDefault(path);
+    // A compiler's CommonJS output of `export default`.
+    if (isObject(exported) && "default" in exported && "__esModule" in exported)
+      exported = exported["default"];
+    // An app that is built asynchronously, by a module without top-level await.
+    exported = await exported;
+    // Fastify has to load its plugins before it can serve.
+    if (isFastify(exported)) await exported.ready();
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     throw new RuntimeError(
       "VASSAL_APP_FAILED",
-      `${origin}: node-app ${path} threw while it was loaded: ${text}`,
+      `${origin}: node-app ${path} threw while it was loaded: ${text}${typeScriptHint(path)}`,
       {},
       { cause: error },
     );
   }
   return classify(exported);
+}
+
+/** Node 20 knows nothing of TypeScript; what it says then (a syntax error) helps nobody. */
+function typeScriptHint(path: string): string {
+  const { typescript } = process.features as { readonly typescript?: string | false };
+  if (!/\.[cm]?ts$/.test(path) || (typescript !== undefined && typescript !== false)) return "";
+  return `\nnode-app is TypeScript, which Node ${process.versions.node} does not run by itself. Set "node-binary" to Node 22.18 or newer, load a compiler with "node-options = --import tsx", or compile it`;
 }
 
 async function importDefault(path: string): Promise<unknown> {
@@ -102,15 +118,31 @@ function isCommonJs(path: string): boolean {
   }
 }
 
-function classify(exported: unknown): AppExport {
-  let value = exported;
-  // A compiler's CommonJS output of `export default`.
-  if (isObject(value) && "default" in value && "__esModule" in value) value = value["default"];
+/** The order matters: a framework's instance may have several of these faces, its own is the richest. */
+function classify(value: unknown): AppExport {
+  // An Express application, and a Connect one, is a function.
   if (typeof value === "function" && !/^class\b/.test(Function.prototype.toString.call(value))) {
     return { kind: "listener", listener: value as RequestListener };
   }
-  if (isObject(value) && "fetch" in value && typeof value["fetch"] === "function") {
-    return { kind: "fetch", handler: value as { fetch(request: Request): Response } };
+  if (isFastify(value)) return { kind: "server", server: value.server };
+  if (value instanceof Server) return { kind: "server", server: value };
+  if (isObject(value)) {
+    const { callback, fetch, handle, server } = value;
+    if (typeof fetch === "function") {
+      return { kind: "fetch", handler: value as { fetch(request: Request): Response } };
+    }
+    if (typeof callback === "function") {
+      const listener: unknown = callback.call(value); // Koa
+      if (typeof listener === "function")
+        return { kind: "listener", listener: listener as RequestListener };
+    }
+    if (typeof handle === "function") {
+      return {
+        kind: "listener",
+        listener: (request, response) => void handle.call(value, request, response),
+      };
+    }
+    if (server instanceof Server) return { kind: "server", server };
   }
   if (value === undefined || (isObject(value) && Object.keys(value).length === 0)) {
     return { kind: "nothing", description: "it has no default export" };
@@ -118,8 +150,18 @@ function classify(exported: unknown): AppExport {
   const kind = typeof value === "function" ? "class" : value === null ? "null" : typeof value;
   return {
     kind: "nothing",
-    description: `its default export is no function and has no fetch(): it is a ${kind}`,
+    description: `its default export is no function, no server, and has no fetch(), callback(), handle() or server: it is a ${kind}`,
   };
+}
+
+/** Its instances have the server from the start; `ready()` loads the plugins. */
+function isFastify(value: unknown): value is { server: Server; ready: () => Promise<unknown> } {
+  return (
+    isObject(value) &&
+    value["server"] instanceof Server &&
+    typeof value["ready"] === "function" &&
+    typeof value["inject"] === "function"
+  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

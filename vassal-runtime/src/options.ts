@@ -5,29 +5,19 @@
  */
 import { createOptionTable } from "@emperor/config";
 import type { OptionDefinition, OptionTable } from "@emperor/config";
-
-type Extra = Partial<Omit<OptionDefinition, "name" | "help" | "group" | "status">>;
+import { COMMAND_OPTIONS } from "./command-settings.ts";
+import { DAEMON_OPTIONS } from "./daemon-settings.ts";
+import { FIFO_OPTIONS } from "./fifo-settings.ts";
+import { ABSENT_HOOKS, HOOK_OPTIONS } from "./hook-settings.ts";
+import { LOG_OPTIONS } from "./log-settings.ts";
+import { flag, serve } from "./option-definitions.ts";
+import { RUN_OPTIONS } from "./run-options.ts";
+import { SOCKET_OPTIONS } from "./socket-settings.ts";
+import { STATS_OPTIONS } from "./stats-settings.ts";
+import { WAIT_OPTIONS } from "./wait-settings.ts";
 
 const APP = "Application";
-const SOCKETS = "Sockets";
 const PROCESSES = "Processes";
-
-function serve(group: string, name: string, help: string, extra: Extra = {}): OptionDefinition {
-  return {
-    name,
-    argument: "required",
-    kind: "string",
-    since: "2.0",
-    ...extra,
-    group,
-    help,
-    status: "supported",
-  };
-}
-
-function flag(group: string, name: string, help: string, extra: Extra = {}): OptionDefinition {
-  return serve(group, name, help, { argument: "optional", kind: "flag", ...extra });
-}
 
 const SUPPORTED: readonly OptionDefinition[] = [
   serve(APP, "node-app", "the Node module or script that serves the requests", {
@@ -50,23 +40,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
     repeatable: true,
     placeholder: "NAME",
   }),
-  serve(SOCKETS, "http-socket", "serve HTTP on this address", {
-    kind: "address",
-    repeatable: true,
-    placeholder: "HOST:PORT | PATH | @NAME",
-  }),
-  serve(SOCKETS, "listen", "connections that may wait in the queue of a socket", {
-    kind: "integer",
-    short: "l",
-    default: "511",
-  }),
-  {
-    ...serve(SOCKETS, "chmod-socket", "mode of unix sockets, 666 without a value", {
-      kind: "octal",
-      short: "C",
-    }),
-    argument: "optional",
-  },
+  ...SOCKET_OPTIONS,
   serve(PROCESSES, "processes", "number of workers", {
     aliases: ["workers"],
     kind: "integer",
@@ -91,17 +65,20 @@ const SUPPORTED: readonly OptionDefinition[] = [
     kind: "seconds",
     default: "60",
   }),
+  ...COMMAND_OPTIONS,
+  ...DAEMON_OPTIONS,
+  ...RUN_OPTIONS,
+  ...STATS_OPTIONS,
+  ...FIFO_OPTIONS,
+  ...HOOK_OPTIONS,
+  ...WAIT_OPTIONS,
+  ...LOG_OPTIONS,
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];
 
 /** Options whose absence would leave a vassal without its socket, its app or its walls. */
 const LATER: Readonly<Record<string, string>> = {
-  socket: "the uwsgi protocol comes with the next stage; use http-socket (nginx: proxy_pass)",
-  "uwsgi-socket":
-    "the uwsgi protocol comes with the next stage; use http-socket (nginx: proxy_pass)",
-  "https-socket": "TLS comes with the next stage; let a proxy in front speak it",
-  "shared-socket": "it comes with the next stage",
   http: "the HTTP router is no part of this program; use http-socket",
   https: "the HTTPS router is no part of this program; use http-socket behind a proxy",
   "fastcgi-socket": "this program does not speak FastCGI; use http-socket",
@@ -112,10 +89,11 @@ const LATER: Readonly<Record<string, string>> = {
   cap: "isolation by the vassal's own config comes with a later stage",
   cgroup: "isolation by the vassal's own config comes with a later stage",
   "add-gid": "it comes with the next stage",
-  umask: "it comes with the next stage",
   "privileged-binary-patch": "it comes with the next stage; use command",
   "unprivileged-binary-patch": "it comes with the next stage; use command",
-  daemonize: "a vassal stays in the foreground: its supervisor has to see it",
+  daemonize:
+    "a vassal stays in the foreground, because its supervisor has to see its end; without an Emperor let systemd, or an Emperor, keep it",
+  ...Object.fromEntries(ABSENT_HOOKS.map((name) => [name, "this phase comes with a later stage"])),
   emperor: "an Emperor below this one is started with command = emperor --emperor ...",
 };
 
@@ -124,14 +102,15 @@ const IGNORED: Readonly<Record<string, string>> = {
   plugin: "there are no plugins",
   plugins: "there are no plugins",
   "die-on-term": "SIGTERM always stops",
-  vacuum: "a unix socket that nobody serves is replaced at the next start",
   "enable-threads": "Node has no such threads",
   threads: "a worker serves many requests at a time; use processes",
   "no-orphans": "workers always end with their master",
   "lazy-apps": "every worker loads the app itself",
+  lazy: "every worker loads the app itself",
+  "cheaper-algo": "workers are counted as busy by their event loops, see cheaper",
   "single-interpreter": "it belongs to Python",
   "thunder-lock": "the kernel distributes the connections",
-  "buffer-size": "request headers are limited by Node",
+  "buffer-size": "headers over HTTP are limited by Node, packets of uwsgi to 65535 bytes",
 };
 
 function table(
@@ -163,7 +142,10 @@ export function helpText(): string {
     "",
   ];
   let group = "";
-  for (const option of SUPPORTED) {
+  // The parts of the table add to the same groups.
+  const order = [...new Set(SUPPORTED.map((option) => option.group))];
+  const sorted = [...SUPPORTED].toSorted((a, b) => order.indexOf(a.group) - order.indexOf(b.group));
+  for (const option of sorted) {
     if (option.group !== group) lines.push(`${(group = option.group)}:`);
     const names = [option.name, ...(option.aliases ?? [])].map((name) => `--${name}`).join(", ");
     const short = option.short === undefined ? "" : `-${option.short}, `;

@@ -3,7 +3,8 @@
  * form. Knows not how an order is carried out.
  *
  * SIGTERM and SIGINT stop (gracefully; the second one at once). uWSGI 2.0 reloads on SIGTERM unless
- * `die-on-term` is set, a surprise that every service file has to work around. SIGHUP reloads.
+ * `die-on-term` is set, a surprise that every service file has to work around. SIGHUP reloads, SIGQUIT
+ * reloads brutally, as in uWSGI 2.1 (and in 2.0 with `die-on-term`).
  */
 import type { EmperorConnection } from "./client.ts";
 import { log } from "./log.ts";
@@ -12,6 +13,8 @@ export const THE_EMPEROR = "the Emperor";
 
 export interface Orders {
   reload(): void;
+  /** SIGQUIT: reload without waiting for requests; absent: it ends the process, as by default. */
+  brutalReload?(): void;
   /** Called again when a second order comes; `graceful` false means at once. */
   stop(graceful: boolean): void;
   /** The Emperor is gone. */
@@ -45,5 +48,10 @@ export function followOrders(emperor: EmperorConnection, who: string, orders: Or
   process.on("SIGHUP", () => {
     log("SIGHUP: reloading");
     orders.reload();
+  });
+  if (orders.brutalReload === undefined) return;
+  process.on("SIGQUIT", () => {
+    log("SIGQUIT: reloading at once, running requests are cut");
+    orders.brutalReload?.();
   });
 }

@@ -11,7 +11,13 @@ export type SystemAddress = SocketAddress;
 /** Binds and listens; nobody accepts. Throws with the errno in the message. */
 export function listenOn(
   address: SystemAddress,
-  options: { readonly backlog: number; readonly mode?: number },
+  options: {
+    readonly backlog: number;
+    readonly mode?: number;
+    readonly uid?: number;
+    readonly gid?: number;
+    readonly reusePort?: boolean;
+  },
 ): number {
   return linux.listen(address, options);
 }
@@ -33,6 +39,19 @@ export function isListening(fd: number): boolean {
       linux.localAddress(fd) !== undefined
     );
   }
+}
+
+/** Connections that wait in the fullest of the listen queues. */
+export function longestQueue(sockets: readonly { readonly fd: number }[]): number {
+  let longest = 0;
+  for (const { fd } of sockets) {
+    try {
+      longest = Math.max(longest, linux.listenQueueLength(fd).length);
+    } catch {
+      // Where the kernel does not tell (no socket diagnosis) there is nothing to compare.
+    }
+  }
+  return longest;
 }
 
 /** The address of a listening socket in the form of `http-socket`. */

@@ -6,6 +6,7 @@ import { ENVIRONMENT } from "@emperor/protocol";
 import { reasonOf } from "./errors.ts";
 import { LAUNCH_VARIABLES } from "./launch.ts";
 import type { Launch } from "./launch.ts";
+import { leave } from "./leaving.ts";
 import { log } from "./log.ts";
 import { execute } from "./platform.ts";
 import type { BoundSocket } from "./sockets.ts";
@@ -16,6 +17,7 @@ export function reexecute(
   sockets: readonly BoundSocket[],
   pushed: Buffer | undefined,
 ): never {
+  leave("reload");
   const channels = [ENVIRONMENT.emperorFd, ENVIRONMENT.emperorFdConfig]
     .map((name) => launch.environment[name])
     .filter((text) => text !== undefined && /^\d+$/.test(text))
@@ -24,6 +26,8 @@ export function reexecute(
     ...launch.environment,
     [ENVIRONMENT.reloads]: String(launch.reloads + 1),
     [LAUNCH_VARIABLES.sockets]: JSON.stringify(sockets),
+    // The new configuration may ask for another Node; then its flags replace these.
+    [LAUNCH_VARIABLES.node]: JSON.stringify({ base: launch.base, choice: launch.node }),
     ...(pushed === undefined ? {} : { [LAUNCH_VARIABLES.config]: pushed.toString("base64") }),
   };
   try {

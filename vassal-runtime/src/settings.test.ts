@@ -42,6 +42,10 @@ describe("readSettings", () => {
       sockets: [],
       backlog: 511,
       socketMode: undefined,
+      socketOwner: undefined,
+      reusePort: false,
+      vacuum: false,
+      inheritedProtocol: "http",
       processes: 1,
       master: false,
       environment: [],
@@ -50,7 +54,20 @@ describe("readSettings", () => {
       gid: undefined,
       heartbeatMs: undefined,
       reloadMercyMs: 10_000,
+      run: expect.any(Object) as unknown, // see run-settings.test.ts
       workerReloadMercyMs: 60_000,
+      command: {
+        ready: { kind: "start" },
+        readyTimeoutMs: 60_000,
+        stopSignal: 15,
+        reloadSignal: undefined,
+      },
+      daemons: [],
+      stats: undefined,
+      fifos: [],
+      hooks: {},
+      waits: [],
+      log: { early: undefined, late: undefined },
     });
   });
 
@@ -115,8 +132,8 @@ worker-reload-mercy = 4`);
     expect(errorsOf("http-socket = :80")).toEqual([
       expect.stringContaining("names nothing to run"),
     ]);
-    expect(errorsOf("socket = :3031\nnode-app = a.mjs")).toEqual([
-      expect.stringMatching(/^app\.ini:2: option "socket" is not served: .*next stage/),
+    expect(errorsOf("chroot = /x\nnode-app = a.mjs")).toEqual([
+      expect.stringMatching(/^app\.ini:2: option "chroot" is not served: .*stage/),
     ]);
     expect(errorsOf("node-app = a.mjs\ncommand = b")).toEqual([
       expect.stringContaining("exclude each other"),
@@ -124,9 +141,6 @@ worker-reload-mercy = 4`);
     expect(errorsOf("command = 'b")).toEqual([expect.stringContaining("never closed")]);
     expect(errorsOf("node-app = a.mjs\nenv = novalue")).toEqual([
       expect.stringContaining("NAME=VALUE"),
-    ]);
-    expect(errorsOf("command = a\nprocesses = 2")).toEqual([
-      expect.stringContaining("processes = 1"),
     ]);
   });
 
@@ -142,5 +156,26 @@ worker-reload-mercy = 4`);
       ok: true,
       notes: [expect.stringContaining('"plugin" has no effect')],
     });
+  });
+
+  it("reads how a command is watched", () => {
+    const command = (text: string) => settingsOf(`command = a\n${text}`).command;
+    expect(command("command-ready = notify\ncommand-stop-signal = sigquit")).toMatchObject({
+      ready: { kind: "notify" },
+      stopSignal: 3,
+    });
+    expect(command("command-ready = :80\ncommand-reload-signal = 10")).toMatchObject({
+      ready: { kind: "address", address: { kind: "tcp", port: 80 } },
+      reloadSignal: 10,
+    });
+    expect(command("command-ready = http://a/\ncommand-ready-timeout = 2")).toMatchObject({
+      ready: { kind: "http", text: "http://a/" },
+      readyTimeoutMs: 2000,
+    });
+    expect(
+      errorsOf(
+        "command = a\ncommand-ready = 80\ncommand-stop-signal = 99\ncommand-reload-signal = X",
+      ),
+    ).toHaveLength(3);
   });
 });

@@ -2,40 +2,37 @@
  * From the ordered pairs of a configuration to the settings of one vassal: every value parsed, every
  * mistake reported with file and line. Pure: opens nothing, looks at no clock and no machine.
  */
-import {
-  allEntries,
-  formatOrigin,
-  lastEntry,
-  parseFlag,
-  parseInteger,
-  parseOctal,
-  parseSeconds,
-  parseText,
-} from "@emperor/config";
-import type { ConfigEntry, Parsed } from "@emperor/config";
-import { parseAddress } from "./address.ts";
-import type { ListenAddress } from "./address.ts";
+import { formatOrigin, parseFlag, parseInteger, parseSeconds, parseText } from "@emperor/config";
+import type { ConfigEntry } from "@emperor/config";
 import { splitCommandLine } from "./command-line.ts";
+import { readCommandSettings } from "./command-settings.ts";
+import type { CommandSettings } from "./command-settings.ts";
+import { readDaemons } from "./daemon-settings.ts";
+import type { DaemonSetting } from "./daemon-settings.ts";
 import { RuntimeError } from "./errors.ts";
-import type { RuntimeErrorCode } from "./errors.ts";
-
-/** One `http-socket`. `text` is what the user wrote; it names the socket over reloads. */
-export interface SocketSetting {
-  readonly text: string;
-  readonly address: ListenAddress;
-  readonly origin: string;
-}
+import { readFifos } from "./fifo-settings.ts";
+import { checkAction } from "./hook-actions.ts";
+import { readHooks } from "./hook-settings.ts";
+import type { HookSettings } from "./hook-settings.ts";
+import { readLog } from "./log-settings.ts";
+import type { LogSettings } from "./log-settings.ts";
+import { readRunSettings } from "./run-settings.ts";
+import type { RunSettings } from "./run-settings.ts";
+import { SettingsReader } from "./settings-reader.ts";
+import { readSocketSettings } from "./socket-settings.ts";
+import type { SocketSettings } from "./socket-settings.ts";
+import { readStats } from "./stats-settings.ts";
+import type { StatsSettings } from "./stats-settings.ts";
+import { readWaits } from "./wait-settings.ts";
+import type { Wait } from "./wait-settings.ts";
 
 /** What the vassal runs. Paths are as written: relative to the working directory after `chdir`. */
 export type AppSetting =
   | { readonly kind: "node"; readonly file: string; readonly origin: string }
   | { readonly kind: "command"; readonly argv: readonly string[]; readonly origin: string };
 
-export interface RuntimeSettings {
+export interface RuntimeSettings extends SocketSettings {
   readonly app: AppSetting;
-  readonly sockets: readonly SocketSetting[];
-  readonly backlog: number;
-  readonly socketMode: number | undefined;
   readonly processes: number;
   /** A master process keeps the sockets; otherwise the app runs in the runtime's own process. */
   readonly master: boolean;
@@ -47,6 +44,16 @@ export interface RuntimeSettings {
   readonly heartbeatMs: number | undefined;
   readonly reloadMercyMs: number;
   readonly workerReloadMercyMs: number;
+  readonly run: RunSettings;
+  readonly command: CommandSettings;
+  readonly daemons: readonly DaemonSetting[];
+  readonly stats: StatsSettings | undefined;
+  /** Paths of `master-fifo`, slot 0 first. */
+  readonly fifos: readonly string[];
+  readonly hooks: HookSettings;
+  readonly log: LogSettings;
+  /** What has to be there before the start. */
+  readonly waits: readonly Wait[];
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -58,63 +65,22 @@ export type SettingsResult =
       readonly notes: readonly string[];
     };
 
-/** Collects mistakes so that all of them are told at once. */
-class Reader {
-  readonly errors: RuntimeError[] = [];
-  readonly entries: readonly ConfigEntry[];
-
-  constructor(entries: readonly ConfigEntry[]) {
-    this.entries = entries;
-  }
-
-  last(name: string): ConfigEntry | undefined {
-    return lastEntry(this.entries, name);
-  }
-
-  fail(code: RuntimeErrorCode, entry: ConfigEntry, message: string): void {
-    const { origin } = entry;
-    this.errors.push(
-      new RuntimeError(code, `${formatOrigin(origin)}: ${message}`, {
-        option: entry.key,
-        file: origin.source,
-        line: origin.line,
-      }),
-    );
-  }
-
-  take<Value>(name: string, parse: (entry: ConfigEntry) => Parsed<Value>): Value | undefined {
-    const entry = this.last(name);
-    if (entry === undefined) return undefined;
-    const parsed = parse(entry);
-    if (parsed.ok) return parsed.value;
-    const { error } = parsed;
-    this.errors.push(
-      new RuntimeError("VASSAL_CONFIG", error.message, { option: entry.key }, { cause: error }),
-    );
-    return undefined;
-  }
-}
-
 /** Turns the pairs of a configuration into settings. */
 export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
-  const reader = new Reader(entries);
+  const reader = new SettingsReader(entries);
   const notes = reportStatus(reader);
   const app = readApp(reader);
-  const sockets = readSockets(reader);
   const processes =
     reader.take("processes", (entry) => parseInteger(entry, { minimum: 1, maximum: 4096 })) ?? 1;
   const master = reader.last("master");
-  const mode = reader.last("chmod-socket");
+  const run = readRunSettings(reader, processes);
   const settings: Omit<RuntimeSettings, "app"> = {
-    sockets,
-    backlog:
-      reader.take("listen", (entry) => parseInteger(entry, { minimum: 1, maximum: 65_535 })) ?? 511,
-    socketMode:
-      mode !== undefined && (mode.value ?? "") === ""
-        ? 0o666
-        : reader.take("chmod-socket", parseOctal),
+    ...readSocketSettings(reader, notes, app?.kind === "command"),
     processes,
-    master: processes > 1 || (master !== undefined && parseFlag(master.value)),
+    master:
+      processes > 1 ||
+      run.needsMaster !== undefined ||
+      (master !== undefined && parseFlag(master.value)),
     environment: readEnvironment(reader),
     chdir: reader.take("chdir", (entry) => parseText(entry, "a directory")),
     uid: reader.take("uid", (entry) => parseText(entry, "a user")),
@@ -122,16 +88,19 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     heartbeatMs: reader.take("heartbeat", parseSeconds) || undefined,
     reloadMercyMs: reader.take("reload-mercy", parseSeconds) ?? 10_000,
     workerReloadMercyMs: reader.take("worker-reload-mercy", parseSeconds) ?? 60_000,
+    run,
+    command: readCommandSettings(reader),
+    daemons: readDaemons(reader),
+    stats: readStats(reader),
+    fifos: readFifos(reader),
+    hooks: readHooks(reader, checkAction),
+    log: readLog(reader),
+    waits: readWaits(reader),
   };
-  if (app?.kind === "command" && processes > 1) {
-    const entry = reader.last("processes");
-    if (entry !== undefined) {
-      reader.fail(
-        "VASSAL_NOT_YET",
-        entry,
-        "several copies of a command come with the next stage; use processes = 1",
-      );
-    }
+  if (app?.kind === "command" && run.needsMaster !== undefined) {
+    notes.push(
+      `"${run.needsMaster}" has no effect on a command: it is about workers of a node-app`,
+    );
   }
   if (reader.errors.length > 0 || app === undefined)
     return { ok: false, errors: reader.errors, notes };
@@ -139,7 +108,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
 }
 
 /** Options that are refused become errors, those without effect notes. */
-function reportStatus(reader: Reader): string[] {
+function reportStatus(reader: SettingsReader): string[] {
   const notes: string[] = [];
   for (const entry of reader.entries) {
     const { option } = entry;
@@ -159,7 +128,7 @@ function reportStatus(reader: Reader): string[] {
   return notes;
 }
 
-function readApp(reader: Reader): AppSetting | undefined {
+function readApp(reader: SettingsReader): AppSetting | undefined {
   const node = reader.last("node-app");
   const command = reader.last("command");
   if (node !== undefined && command !== undefined) {
@@ -199,25 +168,7 @@ function readApp(reader: Reader): AppSetting | undefined {
   return undefined;
 }
 
-function readSockets(reader: Reader): SocketSetting[] {
-  const sockets: SocketSetting[] = [];
-  for (const entry of allEntries(reader.entries, "http-socket")) {
-    const text = entry.value?.trim() ?? "";
-    const parsed = parseAddress(text);
-    if (!parsed.ok) {
-      reader.fail(
-        "VASSAL_CONFIG",
-        entry,
-        `option "http-socket" has no address in ${JSON.stringify(text)}: ${parsed.reason}`,
-      );
-    } else if (!sockets.some((socket) => socket.text === text)) {
-      sockets.push({ text, address: parsed.address, origin: formatOrigin(entry.origin) });
-    }
-  }
-  return sockets;
-}
-
-function readEnvironment(reader: Reader): (readonly [string, string | undefined])[] {
+function readEnvironment(reader: SettingsReader): (readonly [string, string | undefined])[] {
   const environment: (readonly [string, string | undefined])[] = [];
   for (const entry of reader.entries) {
     if (entry.placeholder === true) continue;

@@ -11,25 +11,32 @@ import { RuntimeError, reasonOf } from "./errors.ts";
 import { log } from "./log.ts";
 import { THE_EMPEROR, followOrders } from "./orders.ts";
 import { duplicate } from "./platform.ts";
+import { isPaced } from "./run-settings.ts";
+import { processTitle } from "./titles.ts";
 import { renewConfig } from "./vassal.ts";
-import type { RenewedConfig, Vassal } from "./vassal.ts";
+import type { RenewedConfig, Vassal, VassalControls } from "./vassal.ts";
 
 /** Runs the vassal; the process exits or becomes its next generation. */
-export async function runSingle(vassal: Vassal): Promise<void> {
+export async function runSingle(vassal: Vassal): Promise<VassalControls> {
   const { settings } = vassal;
   if (settings.app.kind !== "node") throw new Error("not a node-app");
   const single = new Single(vassal);
+  const title = processTitle(settings.run.titles, "single", "vassal");
+  if (title !== undefined) process.title = title;
   single.follow();
   changeOwnEnvironment(settings.environment);
   enterDirectory(settings.chdir);
   await single.start(settings.app.file, settings.app.origin);
+  return single;
 }
 
-class Single {
+class Single implements VassalControls {
   readonly #vassal: Vassal;
   #app: AppProcess | undefined;
   #state: "loading" | "serving" | "reloading" | "stopping" = "loading";
   #reloadAsked = false;
+  /** Running requests are cut by the reload that is under way. */
+  #brutal = false;
 
   constructor(vassal: Vassal) {
     this.#vassal = vassal;
@@ -37,8 +44,9 @@ class Single {
 
   follow(): void {
     followOrders(this.#vassal.emperor, THE_EMPEROR, {
-      reload: () => this.#reload(),
-      stop: (graceful) => this.#stop(graceful),
+      reload: () => this.reload(),
+      brutalReload: () => this.brutalReload(),
+      stop: (graceful) => this.stop(graceful),
       lost: () => process.exit(1),
     });
   }
@@ -46,7 +54,7 @@ class Single {
   async start(file: string, origin: string): Promise<void> {
     const { emperor, launch, settings, sockets } = this.#vassal;
     // Node closes the descriptor that a server listens on; the copy keeps the queue open over a reload.
-    const copies = sockets.map(({ fd, text }) => ({ fd: duplicate(fd), text }));
+    const copies = sockets.map((socket) => ({ ...socket, fd: duplicate(socket.fd) }));
     this.#app = await startApp({
       file,
       origin,
@@ -56,8 +64,12 @@ class Single {
         // uWSGI says so at the first start only; after a reload `accepting` tells the Emperor enough.
         if (!launch.isReload) emperor.spawned();
       },
+      watches: isPaced(settings.run)
+        ? [(await import("./single-pace.ts")).watchSingle(this.#vassal, this)]
+        : [],
       onAccepting: () => {
         emperor.accepting();
+        this.#vassal.started?.();
         log(
           `process ${process.pid} accepts on ${sockets.map(({ text }) => text).join(", ") || "the app's own address"}`,
         );
@@ -66,14 +78,35 @@ class Single {
       onFatal: fail,
     });
     this.#state = "serving";
-    if (this.#reloadAsked) this.#reload();
+    if (this.#reloadAsked) this.reload();
   }
 
-  #reload(): void {
+  reload(): void {
     this.#reloadAsked = true;
     if (this.#state !== "serving") return; // seen to when the app is loaded, or by the trial that runs
     this.#state = "reloading";
     this.#renew().catch(fail);
+  }
+
+  brutalReload(): void {
+    this.#brutal = true;
+    this.reload();
+  }
+
+  reloadWorkers(): void {
+    log("there are no workers to reload: this vassal is one process, without a master");
+  }
+
+  chainReload(): void {
+    this.reloadWorkers();
+  }
+
+  changeWorkers(): void {
+    this.reloadWorkers();
+  }
+
+  goCheap(): void {
+    this.reloadWorkers();
   }
 
   async #renew(): Promise<void> {
@@ -83,9 +116,10 @@ class Single {
       if (this.#state !== "reloading") return;
       log(`reload refused, process ${process.pid} goes on as it is: ${config.reason}`);
       this.#state = "serving";
+      this.#brutal = false;
       return;
     }
-    await this.#drain(settings.reloadMercyMs);
+    if (!this.#brutal) await this.#drain(settings.reloadMercyMs);
     if (this.#state !== "reloading") return; // a stop came while the requests ended
     const { reexecute } = await import("./reexecute.ts");
     reexecute(launch, sockets, config.pushed);
@@ -105,7 +139,7 @@ class Single {
     return this.#state === "reloading" ? result : { ok: false, reason: "it was stopped" };
   }
 
-  #stop(graceful: boolean): void {
+  stop(graceful: boolean): void {
     const before = this.#state;
     this.#state = "stopping";
     if (!graceful || this.#app === undefined) process.exit(0);

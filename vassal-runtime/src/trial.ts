@@ -11,6 +11,7 @@ import { captureListen } from "./listen-capture.ts";
 import { loadNodeApp, resolveApp } from "./node-app.ts";
 import { dieWithParent } from "./platform.ts";
 import { commandProgram } from "./programs.ts";
+import type { RuntimeSettings } from "./settings.ts";
 import type { Vassal } from "./vassal.ts";
 
 /** An app that has neither loaded nor failed by then counts as loadable: it may wait for the network. */
@@ -25,6 +26,7 @@ export async function tryNewGeneration(
   const environment: Record<string, string> = {
     ...launch.environment,
     [LAUNCH_VARIABLES.trial]: "1",
+    [LAUNCH_VARIABLES.node]: JSON.stringify({ base: launch.base, choice: launch.node }),
     ...(pushed === undefined ? {} : { [LAUNCH_VARIABLES.config]: pushed.toString("base64") }),
   };
   delete environment[ENVIRONMENT.emperorFd];
@@ -55,12 +57,22 @@ export async function tryNewGeneration(
   });
 }
 
+/** Certificates are read again by the process that comes after the trial. */
+async function checkCertificates({ sockets }: RuntimeSettings): Promise<void> {
+  for (const { tls, text } of sockets) {
+    if (tls === undefined) continue;
+    const { readCertificate } = await import("./tls-sockets.ts");
+    readCertificate(tls, text);
+  }
+}
+
 /** The child's part. Rejects, or exits with 0 as soon as the app is known to load. */
 export async function runTrial({
   launch,
   settings,
 }: Pick<Vassal, "launch" | "settings">): Promise<void> {
   dieWithParent();
+  await checkCertificates(settings);
   changeOwnEnvironment(settings.environment);
   enterDirectory(settings.chdir);
   const { app } = settings;

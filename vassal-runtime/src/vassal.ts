@@ -14,6 +14,25 @@ export interface Vassal {
   readonly emperor: EmperorConnection;
   /** Reads the configuration anew; undefined when it is not usable, which is in the log then. */
   readonly readSettings: () => Promise<RuntimeSettings | undefined>;
+  /** To be called when the app accepts; also again after a reload. */
+  readonly started?: () => void;
+}
+
+/** What can be asked of a vassal that runs, by signals, files and commands. */
+export interface VassalControls {
+  /** Reads configuration and app anew; running requests are finished. */
+  reload(): void;
+  /** The same, but running requests are cut. */
+  brutalReload(): void;
+  stop(graceful: boolean): void;
+  /** Only under a master: new workers with the same configuration, all together. */
+  reloadWorkers(graceful: boolean): void;
+  /** Only under a master: the same, one worker after the other. */
+  chainReload(): void;
+  /** Only under a master: one worker more or less, within `cheaper` and `processes`. */
+  changeWorkers(by: 1 | -1): void;
+  /** Only under a master: no workers until the next connection. */
+  goCheap(): void;
 }
 
 /** What a reload starts from. */

@@ -7,20 +7,32 @@ import type { Socket } from "node:net";
 import { ENVIRONMENT, decodeVassalMessage, encodeEmperorMessage } from "@emperor/protocol";
 import type { EmperorMessageName, VassalMessageName } from "@emperor/protocol";
 import { LAUNCH_VARIABLES } from "./launch.ts";
+import { WorkerMessageReader } from "./worker-report.ts";
+import type { WorkerMessage } from "./worker-report.ts";
 import type { WorkerOrders } from "./worker.ts";
 
-/** Descriptor of the channel in a worker; its listening sockets follow. */
+/** Descriptors in a worker: the channel, the reports, then its listening sockets. */
 const CHANNEL_FD = 3;
+const REPORT_FD = 4;
+const FIRST_SOCKET_FD = 5;
+
+/** The orders without what is decided here. */
+export type OrdersForWorker = Omit<WorkerOrders, "watch"> & {
+  readonly watch: Omit<NonNullable<WorkerOrders["watch"]>, "fd"> | undefined;
+};
 
 export interface WorkerProcessOptions {
+  /** The Node that runs it, and its flags. */
+  readonly node: { readonly path: string; readonly flags: readonly string[] };
   readonly script: string;
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
   /** `sockets` are the master's descriptors; the worker gets copies. */
-  readonly orders: WorkerOrders;
+  readonly orders: OrdersForWorker;
   readonly onMessage: (name: VassalMessageName) => void;
+  readonly onReport: (message: WorkerMessage) => void;
   /** Called once; `signal` is set when one ended it, `code` otherwise. */
-  readonly onExit: (code: number | null, signal: string | null) => void;
+  readonly onExit: (code: number | null, signal: string | null, error?: Error) => void;
 }
 
 export class WorkerProcess {
@@ -31,10 +43,11 @@ export class WorkerProcess {
   #ended = false;
 
   constructor(options: WorkerProcessOptions) {
-    const { sockets } = options.orders;
+    const { sockets, watch } = options.orders;
     const orders: WorkerOrders = {
       ...options.orders,
-      sockets: sockets.map(({ text }, index) => ({ fd: CHANNEL_FD + 1 + index, text })),
+      sockets: sockets.map((socket, index) => ({ ...socket, fd: FIRST_SOCKET_FD + index })),
+      watch: watch === undefined ? undefined : { ...watch, fd: REPORT_FD },
     };
     const environment: Record<string, string> = {
       ...options.environment,
@@ -42,19 +55,26 @@ export class WorkerProcess {
       [LAUNCH_VARIABLES.worker]: JSON.stringify(orders),
     };
     delete environment[ENVIRONMENT.emperorFdConfig];
-    this.#child = spawn(process.execPath, [...process.execArgv, options.script], {
-      stdio: ["ignore", "inherit", "inherit", "pipe", ...sockets.map(({ fd }) => fd)],
+    this.#child = spawn(options.node.path, [...options.node.flags, options.script], {
+      stdio: [
+        "ignore",
+        "inherit",
+        "inherit",
+        "pipe",
+        watch === undefined ? "ignore" : "pipe",
+        ...sockets.map(({ fd }) => fd),
+      ],
       cwd: options.cwd,
       env: environment,
     });
-    const exited = (code: number | null, signal: string | null): void => {
+    const exited = (code: number | null, signal: string | null, error?: Error): void => {
       if (this.#ended) return;
       this.#ended = true;
       clearTimeout(this.#killTimer);
-      options.onExit(code, signal);
+      options.onExit(code, signal, error);
     };
     this.#child.once("exit", exited);
-    this.#child.once("error", () => exited(null, null)); // could not be started
+    this.#child.once("error", (error) => exited(null, null, error)); // could not be started
     this.#channel = this.#child.stdio[CHANNEL_FD] as Socket;
     this.#channel.on("data", (bytes: Buffer) => {
       for (const byte of bytes) {
@@ -63,6 +83,12 @@ export class WorkerProcess {
       }
     });
     this.#channel.on("error", () => undefined); // its exit says all
+    const reports = this.#child.stdio[REPORT_FD] as Socket | null;
+    const reader = new WorkerMessageReader();
+    reports?.on("data", (bytes: Buffer) => {
+      for (const message of reader.read(bytes.toString())) options.onReport(message);
+    });
+    reports?.on("error", () => undefined);
   }
 
   /** 0 when it could not be started. */
@@ -80,5 +106,10 @@ export class WorkerProcess {
     this.#channel.write(Uint8Array.of(encodeEmperorMessage(message)));
     clearTimeout(this.#killTimer);
     this.#killTimer = setTimeout(() => this.#child.kill("SIGKILL"), mercyMs);
+  }
+
+  /** Ends it at once. */
+  kill(): void {
+    if (!this.#ended) this.#child.kill("SIGKILL");
   }
 }

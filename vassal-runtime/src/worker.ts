@@ -6,11 +6,13 @@ import { startApp } from "./app-process.ts";
 import type { AppProcess } from "./app-process.ts";
 import { connectEmperor } from "./client.ts";
 import { IDLE_GRACE_MS } from "./connections.ts";
+import type { RequestWatch } from "./connections.ts";
 import { RuntimeError } from "./errors.ts";
 import type { SocketDescriptor } from "./listen-capture.ts";
 import { labelLog, log } from "./log.ts";
 import { followOrders } from "./orders.ts";
 import { dieWithParent } from "./platform.ts";
+import type { LimitSettings } from "./worker-limits.ts";
 
 /** What a master tells its worker, as JSON in its environment. */
 export interface WorkerOrders {
@@ -22,12 +24,21 @@ export interface WorkerOrders {
   readonly backlog: number;
   readonly heartbeatMs: number | undefined;
   readonly mercyMs: number;
+  /** Its number, from 1; a successor gets the same. */
+  readonly number: number;
+  readonly title: string | undefined;
+  readonly harakiriMs: number | undefined;
+  /** Undefined: nobody wants to know about requests. */
+  readonly watch:
+    | { readonly limits: LimitSettings; readonly reports: boolean; readonly fd: number }
+    | undefined;
 }
 
 /** Serves until told to stop. Never returns normally: the process exits. */
 export async function runWorker(orders: WorkerOrders): Promise<void> {
   labelLog(orders.label);
   dieWithParent();
+  if (orders.title !== undefined) process.title = orders.title;
   const master = connectEmperor({ defaultActions: false });
   const fail = (error: unknown): void => {
     log(error instanceof RuntimeError ? error.message : `unexpected: ${String(error)}`);
@@ -56,6 +67,7 @@ export async function runWorker(orders: WorkerOrders): Promise<void> {
   try {
     app = await startApp({
       ...orders,
+      watches: await requestWatches(orders),
       onLoaded: () => master.spawned(),
       onAccepting: () => {
         master.accepting();
@@ -67,4 +79,17 @@ export async function runWorker(orders: WorkerOrders): Promise<void> {
   } catch (error) {
     fail(error);
   }
+}
+
+async function requestWatches(orders: WorkerOrders): Promise<RequestWatch[]> {
+  const watches: RequestWatch[] = [];
+  if (orders.watch !== undefined) {
+    const { watchWorker } = await import("./worker-watch.ts");
+    watches.push(watchWorker({ ...orders.watch, number: orders.number }));
+  }
+  if (orders.harakiriMs !== undefined) {
+    const { watchForHarakiri } = await import("./harakiri.ts");
+    watches.push(watchForHarakiri(orders.harakiriMs, orders.label, orders.number));
+  }
+  return watches;
 }

@@ -119,7 +119,8 @@ async function makeMonitors(settings: Settings): Promise<readonly ImperialMonito
     if (made.ok) monitors.push(made.monitor);
     else problems.push(made.error.message);
   }
-  if (problems.length > 0) throw new EmperorError("bad-monitor", `${problems.join("; ")}; nothing is started`);
+  if (problems.length > 0)
+    throw new EmperorError("bad-monitor", `${problems.join("; ")}; nothing is started`);
   return monitors;
 }
 

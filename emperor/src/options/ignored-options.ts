@@ -45,7 +45,7 @@ export const IGNORED_FAMILIES: readonly IgnoredFamily[] = [
         hook-master-start hook-post-app hook-post-fork hook-pre-app hook-touch lock-engine locks
         loop master-fifo max-requests:R max-vars:v max-worker-lifetime max-worker-lifetime-delta
         min-worker-lifetime notify-socket optimize:O post-buffering post-buffering-bufsize prio
-        processes:p procname-master resolve sharedarea:A socket-protocol socket-rcvbuf
+        processes:p procname-master sharedarea:A socket-protocol socket-rcvbuf
         socket-sndbuf socket-timeout:z static-cache-paths static-cache-paths-name static-check
         static-expires static-expires-mtime static-expires-path-info
         static-expires-path-info-mtime static-expires-type static-expires-type-mtime

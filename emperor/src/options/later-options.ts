@@ -77,8 +77,7 @@ function planned(): readonly Refusal[] {
       group: "Planned: the Emperor's own process",
       reason: PLANNED,
       values: {
-        envdir: "take environment variables from the files of a directory",
-        "early-envdir": "the same, while options are read",
+        envdir: "take environment variables from the files of a directory, after env",
       },
     },
   ];

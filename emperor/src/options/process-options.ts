@@ -119,7 +119,6 @@ function informationOptions(): OptionDefinition[] {
   return [
     flag("help", "print this and exit", { aliases: ["usage"], short: "h" }),
     flag("version", "print the version and exit"),
-    flag("show-config", "write the configuration into the log, as it was understood"),
   ];
 }
 

@@ -383,6 +383,29 @@ describe("questions", () => {
     ]);
   });
 
+  it("show-origin prints where every value is from, and nothing is started", async () => {
+    const path = file("e.ini", "[uwsgi]\n\nemperor = /etc/x\nunknown = %(y)\n");
+    expect(await read(["--ini", path, "--show-origin"])).toEqual({
+      ok: "exit",
+      code: 0,
+      output: [
+        `argument 1 of the command line\tini = ${path}`,
+        `${path}:3\temperor = /etc/x`,
+        `${path}:4\tunknown = %(y)`,
+        "argument 3 of the command line\tshow-origin = true",
+      ],
+    });
+  });
+
+  it("the language's changes of the environment surround those of env", async () => {
+    const path = file("e.ini", "[uwsgi]\nemperor = /etc/x\nenv = B=2\nunenv = C\nienv = A=1\n");
+    expect((await accepted(["--ini", path])).settings.environment).toEqual([
+      { name: "A", value: "1" },
+      { name: "B", value: "2" },
+      { name: "C", value: undefined },
+    ]);
+  });
+
   it("exit in a file ends the reading with its code", async () => {
     expect(await read([file("e.ini", "[uwsgi]\nexit = 7\n")])).toMatchObject({
       ok: "exit",

@@ -6,8 +6,9 @@ import {
   editDistance,
   loadConfiguration,
   nearest,
+  renderConfiguration,
+  renderOrigins,
   type ConfigEntry,
-  type ConfigResult,
   type ConfigWarning,
 } from "@emperor/config";
 import { buildSettings } from "./build-settings.ts";
@@ -73,12 +74,19 @@ export async function readSettings(request: SettingsRequest): Promise<SettingsRe
   }
   if (loaded.exit !== undefined) return { ok: "exit", code: loaded.exit.code, output };
   const reader = new EntryReader(loaded.entries);
-  const settings = buildSettings(reader, request);
+  if (reader.flag("show-origin")) {
+    return { ok: "exit", code: 0, output: [...output, ...renderOrigins(loaded.entries)] };
+  }
+  const built = buildSettings(reader, request);
+  const settings = {
+    ...built,
+    environment: [...loaded.environmentChanges, ...built.environment],
+  };
   const questions: Questions = {
     help: reader.flag("help"),
     version: reader.flag("version"),
     monitorList: reader.flag("imperial-monitor-list"),
-    shownConfig: reader.flag("show-config") ? shownConfig(loaded.entries) : undefined,
+    shownConfig: reader.flag("show-config") ? renderConfiguration(loaded.entries) : undefined,
   };
   const problems = [...reader.errors.map((error) => error.message), ...refused(loaded.entries)];
   if (problems.length > 0 && !questions.help && !questions.version) {
@@ -186,14 +194,4 @@ function doubtful(settings: Settings): readonly Remark[] {
     });
   }
   return remarks;
-}
-
-/** The lines of `show-config`: every pair in order, as uWSGI prints them. */
-function shownConfig(entries: ConfigResult["entries"]): readonly string[] {
-  return [
-    ";uWSGI instance configuration",
-    "[uwsgi]",
-    ...entries.map((entry) => `${entry.key} = ${entry.value ?? "true"}`),
-    ";end of configuration",
-  ];
 }
