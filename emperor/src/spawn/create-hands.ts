@@ -2,6 +2,7 @@
  * Puts the hands together for one Emperor: settings in, working parts out. The only place that knows
  * all of them.
  */
+import { getrlimit, RLIMIT } from "@emperor/linux";
 import type { HandsListener } from "../court/hands.ts";
 import { EmperorError } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
@@ -14,6 +15,7 @@ import { HelperChildren } from "./helper-children.ts";
 import { readHooks, type HookSettings } from "./hook-set.ts";
 import type { Machine } from "./machine.ts";
 import { Planner } from "./plan.ts";
+import { withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
 
 /**
@@ -96,8 +98,9 @@ export function createHands(
     warn,
   });
   emperorHooks.onEnvironmentChange = () => planner.invalidateEnvironment();
+  const { soft } = getrlimit(RLIMIT.nofile);
   return new MachineHands({
-    machine,
+    machine: withReserve(machine, soft),
     listener,
     logger,
     planner,
