@@ -4,8 +4,8 @@
  * REQUIRE_PRIVILEGED=1, as in CI, a skip is a failure (see scripts/ci-steps.mjs).
  */
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { existsSync, statSync } from "node:fs";
+import { delimiter, dirname, join, resolve } from "node:path";
 import { test } from "vitest";
 
 type DefineTest = (name: string, body: () => Promise<void> | void) => void;
@@ -38,8 +38,25 @@ function hasPythonPlugin(): boolean {
 
 const isRoot = process.getuid?.() === 0;
 
+/** Every directory on the way may be entered by everybody: a checkout below /root may not. */
+function isOpenToOthers(path: string): boolean {
+  const folder = dirname(path);
+  return (statSync(path).mode & 0o001) !== 0 && (folder === path || isOpenToOthers(folder));
+}
+
+const checkout = resolve(import.meta.dirname, "../..");
+
+/** The newest Node, where `.ci/run` puts it. */
+export const newestNode = join(checkout, ".tools/node-newest/bin/node");
+
 /** Each defines a test that is skipped, visibly, where the need is not met. */
 export const rootTest = needing(isRoot, "needs root");
+/** A program of ours becomes another user and goes on reading its own files. */
+export const otherUserTest = needing(
+  isRoot && isOpenToOthers(checkout),
+  "needs root, and a checkout that other users may enter",
+);
+export const newestNodeTest = needing(existsSync(newestNode), "needs the newest Node in .tools");
 export const uwsgiTest = needing(hasPythonPlugin(), "needs uwsgi-core and uwsgi-plugin-python3");
 
 /** A test that runs these programs, as root if `asRoot`. */

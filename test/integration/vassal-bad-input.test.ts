@@ -2,6 +2,7 @@
 import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { expect, it } from "vitest";
+import { otherUserTest } from "../harness/privileges.ts";
 import { VassalFolder, get } from "./vassal-harness.ts";
 
 const LISTENER = `export default (q, s) => s.end([process.getuid(), process.getgid(), process.getgroups()].join(" "));`;
@@ -200,25 +201,22 @@ it("never removes what it finds at the path of a unix socket, unless it is a dea
   expect((await get({ socketPath, path: "/" })).status).toBe(200);
 });
 
-it.skipIf(process.getuid?.() !== 0)(
-  "drops root for uid and gid, before it binds; a reload still works",
-  async () => {
-    await using folder = await VassalFolder.create();
-    folder.write("app.mjs", LISTENER);
-    chmodSync(folder.path, 0o777);
-    folder.ini(
-      `http-socket = ${folder.file("a.sock")}\nnode-app = ${folder.file("app.mjs")}\nuid = daemon\ngid = 12345`,
-    );
-    const vassal = folder.start();
-    await vassal.accepting();
-    const ask = async (): Promise<string> =>
-      (await get({ socketPath: folder.file("a.sock"), path: "/" })).body;
-    expect(await ask()).toMatch(/^1 12345 [\d,]+$/);
-    vassal.send(1);
-    await vassal.accepting(2);
-    expect(await ask()).toMatch(/^1 12345 /);
-  },
-);
+otherUserTest("drops root for uid and gid, before it binds; a reload still works", async () => {
+  await using folder = await VassalFolder.create();
+  folder.write("app.mjs", LISTENER);
+  chmodSync(folder.path, 0o777);
+  folder.ini(
+    `http-socket = ${folder.file("a.sock")}\nnode-app = ${folder.file("app.mjs")}\nuid = daemon\ngid = 12345`,
+  );
+  const vassal = folder.start();
+  await vassal.accepting();
+  const ask = async (): Promise<string> =>
+    (await get({ socketPath: folder.file("a.sock"), path: "/" })).body;
+  expect(await ask()).toMatch(/^1 12345 [\d,]+$/);
+  vassal.send(1);
+  await vassal.accepting(2);
+  expect(await ask()).toMatch(/^1 12345 /);
+});
 
 it("counts bytes without a meaning from the Emperor and goes on", async () => {
   await using folder = await VassalFolder.create();

@@ -2,10 +2,10 @@
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
+import { newestNode, newestNodeTest } from "../harness/privileges.ts";
 import { VassalFolder, get } from "./vassal-harness.ts";
 
 const MODULES = join(import.meta.dirname, "../node_modules");
-const OTHER_NODE = join(import.meta.dirname, "../../.tools/node-newest/node_modules/.bin/node");
 
 const FRAMEWORKS: readonly (readonly [string, string, string])[] = [
   [
@@ -162,10 +162,10 @@ for (const [kind, lines] of [
     expect((await get(folder.url)).body).not.toContain("--no-warnings");
   });
 
-  it(`runs ${kind} with another node-binary`, async () => {
+  newestNodeTest(`runs ${kind} with another node-binary`, async () => {
     await using folder = await VassalFolder.create();
     folder.write("app.mts", `export default (q: unknown, s: any): void => s.end(process.version);`);
-    folder.ini(`node-app = app.mts\nnode-binary = ${OTHER_NODE}\n${lines}`);
+    folder.ini(`node-app = app.mts\nnode-binary = ${newestNode}\n${lines}`);
     const vassal = folder.start();
     await vassal.accepting();
     const { body } = await get(folder.url);

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { once } from "node:events";
 import { close, listen } from "@emperor/linux";
 import { describe, expect, it } from "vitest";
+import { otherUserTest } from "../harness/privileges.ts";
 import { waitFor } from "../harness/wait.ts";
 import { VassalFolder, freePort, get } from "./vassal-harness.ts";
 import { exchange, packet } from "./vassal-uwsgi-client.ts";
@@ -69,7 +70,7 @@ describe("files of unix sockets", () => {
     await second.untilLog(/app\.ini:2: option "socket" .*121 bytes, the system allows 107/);
   });
 
-  it.skipIf(!isRoot)(
+  otherUserTest(
     "get owner and mode as root, although the vassal runs as another user",
     async () => {
       await using folder = await VassalFolder.create();
@@ -97,28 +98,25 @@ describe("files of unix sockets", () => {
     },
   );
 
-  it.skipIf(!isRoot)(
-    "shared-socket is bound before uid is taken, and survives reloads",
-    async () => {
-      await using folder = await VassalFolder.create();
-      folder.write("app.mjs", LISTENER);
-      chownSync(folder.path, 0, 0);
-      folder.write(
-        "app.ini",
-        "[uwsgi]\nshared-socket = one.sock\nshared-socket = two.sock\nchmod-socket = 666\nsocket = =1\nhttp-socket = =0\nuid = 65534\ngid = 65534\nnode-app = app.mjs\n",
+  otherUserTest("shared-socket is bound before uid is taken, and survives reloads", async () => {
+    await using folder = await VassalFolder.create();
+    folder.write("app.mjs", LISTENER);
+    chownSync(folder.path, 0, 0);
+    folder.write(
+      "app.ini",
+      "[uwsgi]\nshared-socket = one.sock\nshared-socket = two.sock\nchmod-socket = 666\nsocket = =1\nhttp-socket = =0\nuid = 65534\ngid = 65534\nnode-app = app.mjs\n",
+    );
+    const vassal = folder.start();
+    await vassal.accepting();
+    for (let round = 1; round <= 2; round++) {
+      expect((await get({ socketPath: folder.file("one.sock"), path: "/" })).body).toContain(
+        "hello",
       );
-      const vassal = folder.start();
-      await vassal.accepting();
-      for (let round = 1; round <= 2; round++) {
-        expect((await get({ socketPath: folder.file("one.sock"), path: "/" })).body).toContain(
-          "hello",
-        );
-        expect(await exchange(folder.file("two.sock"), packet())).toContain("hello");
-        vassal.send(1);
-        await vassal.accepting(round + 1);
-      }
-    },
-  );
+      expect(await exchange(folder.file("two.sock"), packet())).toContain("hello");
+      vassal.send(1);
+      await vassal.accepting(round + 1);
+    }
+  });
 });
 
 describe("TCP", () => {

@@ -25,13 +25,21 @@ class NoDescriptorLeft extends Error {
  */
 export function withReserve(machine: Machine, limit: number): Machine {
   const end = limit - RESERVED_DESCRIPTORS;
-  return {
-    ...machine,
-    socketpair: (options) => {
-      const pair = machine.socketpair(options);
-      if (Math.max(...pair) < end) return pair;
-      for (const fd of pair) machine.close(fd);
-      throw new NoDescriptorLeft(limit);
-    },
+  const socketpair: Machine["socketpair"] = (options) => {
+    const pair = machine.socketpair(options);
+    if (Math.max(...pair) < end) return pair;
+    for (const fd of pair) machine.close(fd);
+    throw new NoDescriptorLeft(limit);
   };
+  // A proxy, because the machine may be a module or an object of a class; each call is bound once.
+  const calls = new Map<PropertyKey, unknown>([["socketpair", socketpair]]);
+  return new Proxy(machine, {
+    get(target, key): unknown {
+      if (!calls.has(key)) {
+        const call: unknown = Reflect.get(target, key);
+        calls.set(key, typeof call === "function" ? call.bind(target) : call);
+      }
+      return calls.get(key);
+    },
+  });
 }
