@@ -10,7 +10,6 @@ import { VassalFolder, freePort, get } from "./vassal-harness.ts";
 import { exchange, packet } from "./vassal-uwsgi-client.ts";
 
 const LISTENER = `export default (q, s) => s.end("hello " + process.pid);`;
-const isRoot = process.geteuid?.() === 0;
 
 describe("files of unix sockets", () => {
   it.each([
