@@ -16,6 +16,7 @@ import {
   start,
   zombies,
 } from "../test/harness.ts";
+import { isRoot, needing, rootTest } from "../test/privileges.ts";
 import { capabilityNumber, spawn } from "./index.ts";
 import { packPlan } from "./plan.ts";
 
@@ -41,11 +42,11 @@ test("a set-up that waits for ever is ended and told", async () => {
 });
 
 const freezer = "/sys/fs/cgroup/freezer";
-const canFreeze = existsSync(join(freezer, "tasks")) && process.getuid?.() === 0;
+const canFreeze = existsSync(join(freezer, "tasks")) && isRoot;
 
 // Version 1 only: there a frozen process cannot even be killed. CI machines have version 2 alone,
 // where the test above shows the same way out but for the last step.
-test.skipIf(!canFreeze)(
+needing(canFreeze, "needs root and cgroup v1's freezer")(
   "one that cannot even be killed is put aside and buried later",
   async () => {
     const cgroup = join(freezer, `linux-test-${process.pid}`);
@@ -68,18 +69,21 @@ test.skipIf(!canFreeze)(
   },
 );
 
-test("a change of the child's user leaves the parent's own memory as open as it was", async () => {
-  // An unprivileged parent that may change users: its /proc files belong to root while it cannot be dumped.
-  const parent = { uid: 65534, gid: 65534, groups: [] };
-  const may = ["setuid", "setgid"].map((name) => capabilityNumber(name) ?? -1);
-  const plan = packPlan({ ...PLAIN, credentials: { uid: 65533, gid: 65533, groups: [] } });
-  const script = `const owner = () => fs.statSync("/proc/self/status").uid;
+rootTest(
+  "a change of the child's user leaves the parent's own memory as open as it was",
+  async () => {
+    // An unprivileged parent that may change users: its /proc files belong to root while it cannot be dumped.
+    const parent = { uid: 65534, gid: 65534, groups: [] };
+    const may = ["setuid", "setgid"].map((name) => capabilityNumber(name) ?? -1);
+    const plan = packPlan({ ...PLAIN, credentials: { uid: 65533, gid: 65533, groups: [] } });
+    const script = `const owner = () => fs.statSync("/proc/self/status").uid;
     const before = owner();
     const [numbers, text] = JSON.parse(process.argv[1]);
     const result = native.spawn(Float64Array.from(numbers), text);
     console.log(JSON.stringify([before, result[0], owner()]));`;
-  const program = addonProgram(script, { credentials: parent, capabilityAmbient: may });
-  const packed = JSON.stringify([[...(plan?.numbers ?? [])], plan?.text]);
-  const { text } = await outputOf({ ...program, args: [...program.args, packed] });
-  expect(JSON.parse(text)).toEqual([65534, 1, 65534]);
-});
+    const program = addonProgram(script, { credentials: parent, capabilityAmbient: may });
+    const packed = JSON.stringify([[...(plan?.numbers ?? [])], plan?.text]);
+    const { text } = await outputOf({ ...program, args: [...program.args, packed] });
+    expect(JSON.parse(text)).toEqual([65534, 1, 65534]);
+  },
+);

@@ -1,20 +1,14 @@
 /**
- * What a test may need from the machine. A test that needs what is not there is skipped with the
- * reason in its name, so the list at the end of a run says what was not tried; with
- * REQUIRE_PRIVILEGED=1, as in CI, a skip is a failure (see scripts/ci-steps.mjs).
+ * What an integration test may need from the machine: programs, besides what unit tests may need. See
+ * linux/test/privileges.ts for what becomes of a test that needs what is not there.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { test } from "vitest";
+import { isRoot, needing, rootTest } from "../../linux/test/privileges.ts";
+import type { DefineTest } from "../../linux/test/privileges.ts";
 
-type DefineTest = (name: string, body: () => Promise<void> | void) => void;
-
-function needing(there: boolean, reason: string): DefineTest {
-  return (name, body) => {
-    test.skipIf(!there)(`${name}${there ? "" : ` [${reason}]`}`, body);
-  };
-}
+export { isRoot, rootTest };
 
 export function findProgram(name: string): string | undefined {
   return (process.env["PATH"] ?? "")
@@ -36,10 +30,6 @@ function hasPythonPlugin(): boolean {
   }
 }
 
-const isRoot = process.getuid?.() === 0;
-
-/** Each defines a test that is skipped, visibly, where the need is not met. */
-export const rootTest = needing(isRoot, "needs root");
 export const uwsgiTest = needing(hasPythonPlugin(), "needs uwsgi-core and uwsgi-plugin-python3");
 
 /** A test that runs these programs, as root if `asRoot`. */

@@ -1,6 +1,7 @@
 /** Where the output of a vassal goes. */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
+import { rootTest } from "../harness/privileges.ts";
 import { VassalFolder } from "./vassal-harness.ts";
 
 const APP = `console.log("the app speaks"); console.error("and complains");
@@ -28,8 +29,7 @@ it.each([
   expect(vassal.log).not.toContain("the app speaks");
 });
 
-it("gives a file that it creates to the user of the vassal", async ({ skip }) => {
-  skip(process.getuid?.() !== 0, "needs root");
+rootTest("gives a file that it creates to the user of the vassal", async () => {
   await using folder = await VassalFolder.create();
   folder.write("app.mjs", APP);
   folder.ini("node-app = app.mjs\nuid = daemon\nlogto = log");

@@ -4,12 +4,12 @@ import { connect } from "node:net";
 import { once } from "node:events";
 import { close, listen } from "@emperor/linux";
 import { describe, expect, it } from "vitest";
+import { rootTest } from "../harness/privileges.ts";
 import { waitFor } from "../harness/wait.ts";
 import { VassalFolder, freePort, get } from "./vassal-harness.ts";
 import { exchange, packet } from "./vassal-uwsgi-client.ts";
 
 const LISTENER = `export default (q, s) => s.end("hello " + process.pid);`;
-const isRoot = process.geteuid?.() === 0;
 
 describe("files of unix sockets", () => {
   it.each([
@@ -69,56 +69,50 @@ describe("files of unix sockets", () => {
     await second.untilLog(/app\.ini:2: option "socket" .*121 bytes, the system allows 107/);
   });
 
-  it.skipIf(!isRoot)(
-    "get owner and mode as root, although the vassal runs as another user",
-    async () => {
-      await using folder = await VassalFolder.create();
-      folder.write("app.mjs", LISTENER);
-      chmodSync(folder.path, 0o755); // only root may make anything here
-      folder.write(
-        "app.ini",
-        "[uwsgi]\nsocket = app.sock\nchown-socket = 1234:4321\nchmod-socket = 620\nuid = 65534\ngid = 65534\nnode-app = app.mjs\n",
-      );
-      const vassal = folder.start();
-      await vassal.accepting();
-      const { uid, gid, mode } = statSync(folder.file("app.sock"));
-      expect([uid, gid, (mode & 0o777).toString(8)]).toEqual([1234, 4321, "620"]);
-      expect(await exchange(folder.file("app.sock"), packet())).toContain("hello");
-      vassal.send(1);
-      await vassal.accepting(2);
-      expect(await exchange(folder.file("app.sock"), packet())).toContain("hello");
-      folder.write(
-        "app.ini",
-        "[uwsgi]\nsocket = other.sock\nchown-socket = nobody-of-that-name\nnode-app = app.mjs\n",
-      );
-      const second = folder.start();
-      expect(await second.ended()).toEqual({ code: 1, signal: null });
-      await second.untilLog(/chown-socket: there is no user "nobody-of-that-name"/);
-    },
-  );
+  rootTest("get owner and mode as root, although the vassal runs as another user", async () => {
+    await using folder = await VassalFolder.create();
+    folder.write("app.mjs", LISTENER);
+    chmodSync(folder.path, 0o755); // only root may make anything here
+    folder.write(
+      "app.ini",
+      "[uwsgi]\nsocket = app.sock\nchown-socket = 1234:4321\nchmod-socket = 620\nuid = 65534\ngid = 65534\nnode-app = app.mjs\n",
+    );
+    const vassal = folder.start();
+    await vassal.accepting();
+    const { uid, gid, mode } = statSync(folder.file("app.sock"));
+    expect([uid, gid, (mode & 0o777).toString(8)]).toEqual([1234, 4321, "620"]);
+    expect(await exchange(folder.file("app.sock"), packet())).toContain("hello");
+    vassal.send(1);
+    await vassal.accepting(2);
+    expect(await exchange(folder.file("app.sock"), packet())).toContain("hello");
+    folder.write(
+      "app.ini",
+      "[uwsgi]\nsocket = other.sock\nchown-socket = nobody-of-that-name\nnode-app = app.mjs\n",
+    );
+    const second = folder.start();
+    expect(await second.ended()).toEqual({ code: 1, signal: null });
+    await second.untilLog(/chown-socket: there is no user "nobody-of-that-name"/);
+  });
 
-  it.skipIf(!isRoot)(
-    "shared-socket is bound before uid is taken, and survives reloads",
-    async () => {
-      await using folder = await VassalFolder.create();
-      folder.write("app.mjs", LISTENER);
-      chownSync(folder.path, 0, 0);
-      folder.write(
-        "app.ini",
-        "[uwsgi]\nshared-socket = one.sock\nshared-socket = two.sock\nchmod-socket = 666\nsocket = =1\nhttp-socket = =0\nuid = 65534\ngid = 65534\nnode-app = app.mjs\n",
+  rootTest("shared-socket is bound before uid is taken, and survives reloads", async () => {
+    await using folder = await VassalFolder.create();
+    folder.write("app.mjs", LISTENER);
+    chownSync(folder.path, 0, 0);
+    folder.write(
+      "app.ini",
+      "[uwsgi]\nshared-socket = one.sock\nshared-socket = two.sock\nchmod-socket = 666\nsocket = =1\nhttp-socket = =0\nuid = 65534\ngid = 65534\nnode-app = app.mjs\n",
+    );
+    const vassal = folder.start();
+    await vassal.accepting();
+    for (let round = 1; round <= 2; round++) {
+      expect((await get({ socketPath: folder.file("one.sock"), path: "/" })).body).toContain(
+        "hello",
       );
-      const vassal = folder.start();
-      await vassal.accepting();
-      for (let round = 1; round <= 2; round++) {
-        expect((await get({ socketPath: folder.file("one.sock"), path: "/" })).body).toContain(
-          "hello",
-        );
-        expect(await exchange(folder.file("two.sock"), packet())).toContain("hello");
-        vassal.send(1);
-        await vassal.accepting(round + 1);
-      }
-    },
-  );
+      expect(await exchange(folder.file("two.sock"), packet())).toContain("hello");
+      vassal.send(1);
+      await vassal.accepting(round + 1);
+    }
+  });
 });
 
 describe("TCP", () => {
