@@ -152,11 +152,12 @@ const testPrograms = {
   "watch-test": { sources: ["watch.c"], sanitizers: "thread" },
 };
 
-/** Builds and runs every C test program; each prints `N passed, N failed` as its last line. */
+/** Builds and runs every C test program; each prints `SKIP name [reason]` for what it cannot try, and its count as the last line. */
 function runTests() {
   compilerVersion();
   let passed = 0;
   let failed = 0;
+  let skipped = 0;
   for (const [name, { sources, sanitizers }] of Object.entries(testPrograms)) {
     const output = join(buildDirectory, name);
     const inputs = [
@@ -175,9 +176,10 @@ function runTests() {
       killSignal: "SIGKILL",
     });
     process.stdout.write(`${name} (${sanitizers})\n${run.stdout ?? ""}`);
-    const summary = /(\d+) passed, (\d+) failed\s*$/.exec(run.stdout ?? "");
+    const summary = /(\d+) passed, (\d+) failed, (\d+) skipped\s*$/.exec(run.stdout ?? "");
     passed += Number(summary?.[1] ?? 0);
     failed += Number(summary?.[2] ?? 0);
+    skipped += Number(summary?.[3] ?? 0);
     // A sanitizer's report or a crash ends the program without a summary or with a status of its own.
     if (summary === null || (run.status !== 0 && Number(summary[2]) === 0)) {
       process.stdout.write(
@@ -186,7 +188,7 @@ function runTests() {
       failed += 1;
     }
   }
-  process.stdout.write(`${passed} passed, ${failed} failed\n`);
+  process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`);
   if (failed > 0 || passed === 0) process.exit(1);
 }
 

@@ -15,6 +15,9 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.env["PATH"] =
   `${root}/node_modules/.bin:${root}/.tools/node_modules/.bin:${process.env["PATH"] ?? ""}`;
 
+/** What a program that counts for itself did not try, and why. */
+const SKIP_LINE = /^SKIP (.+)$/gm;
+
 const COUNT_LINE = /^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm;
 
 /**
@@ -60,6 +63,7 @@ export class Steps {
     const silent = counts.passed + counts.failed + counts.skipped === 0;
     // Nothing tested is nothing proved.
     if (counts.failed === 0 && (!ok || silent)) counts.failed = 1;
+    for (const [, skip] of output.matchAll(SKIP_LINE)) this.#skips.push(`${name}: ${skip}`);
     this.#add(name, startedAt, counts);
     if (!ok && required) this.finish(`${name} failed, so the steps after it were not run.`);
     return ok;

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { addonProgram, outputOf } from "../test/harness.ts";
+import { rootTest } from "../test/privileges.ts";
 import {
   capabilityNumber,
   getCapabilities,
@@ -49,7 +50,7 @@ describe("look-ups", () => {
   });
 });
 
-test("credentials change in every thread", async () => {
+rootTest("credentials change in every thread", async () => {
   const script = `native.setCredentials(65534, 65533, Float64Array.of(65532, 65531));
     for (const thread of fs.readdirSync("/proc/self/task")) {
       const lines = fs.readFileSync("/proc/self/task/" + thread + "/status", "utf8").split("\\n").filter((line) => /^(Uid|Gid|Groups):/.test(line));
@@ -65,16 +66,19 @@ test("credentials change in every thread", async () => {
 });
 
 test("credentials that are refused are told by step", async () => {
-  const script = `native.setCredentials(65534, 65534, new Float64Array(0));
+  const script = `if (process.getuid() === 0) native.setCredentials(65534, 65534, new Float64Array(0));
     try { native.setCredentials(0, 0, new Float64Array(0)); } catch (error) { console.log(error.message); }`;
   // 1 is EPERM.
   expect((await outputOf(addonProgram(script))).text.trim()).toBe("setgroups 1");
+});
+
+rootTest("credentials that this process has may be set again", () => {
   setCredentials({ uid: 0, gid: 0, groups: process.getgroups?.() ?? [] });
   expect(process.getuid?.()).toBe(0);
 });
 
 describe("capabilities", () => {
-  test("can be given up and taken back while they are permitted", () => {
+  rootTest("can be given up and taken back while they are permitted", () => {
     const before = getCapabilities();
     const kill = capabilityNumber("kill") ?? -1;
     expect(before.effective).toContain(kill);
@@ -94,7 +98,7 @@ describe("capabilities", () => {
     );
   });
 
-  test("the bounding set shrinks for good", async () => {
+  rootTest("the bounding set shrinks for good", async () => {
     const script = `for (let capability = 0; capability < 41; capability++) if (capability !== 5) try { native.dropBoundingCapability(capability); } catch {}
       console.log(JSON.stringify(native.getCapabilities().map((set) => [...set])[4]));`;
     expect((await outputOf(addonProgram(script))).text.trim()).toBe("[5]");

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freshDirectory, removeDirectory } from "../test/harness.ts";
+import { isRoot, rootTest } from "../test/privileges.ts";
 import { CLONE_NEW, MOUNT, mount, setHostName, setns, umount, UMOUNT, unshare } from "./index.ts";
 
 let directory = "";
@@ -30,7 +31,7 @@ function within(kind: "uts" | "mount", file: string, body: () => void): void {
   expect(readlinkSync(path)).toBe(before);
 }
 
-test("a namespace is left, used and joined again", () => {
+rootTest("a namespace is left, used and joined again", () => {
   const before = hostname();
   within("uts", "uts", () => {
     setHostName("somewhere.else");
@@ -39,7 +40,7 @@ test("a namespace is left, used and joined again", () => {
   expect(hostname()).toBe(before);
 });
 
-test("mounts stay in their namespace and can be taken away", () => {
+rootTest("mounts stay in their namespace and can be taken away", () => {
   const target = join(directory, "target");
   mkdirSync(target);
   within("mount", "mnt", () => {
@@ -63,19 +64,19 @@ test("mounts stay in their namespace and can be taken away", () => {
 });
 
 test("refusals carry step, errno and target", () => {
+  // A plain user may not even try.
+  const code = isRoot ? "EINVAL" : "EPERM";
   expect(() => unshare(CLONE_NEW.user)).toThrow(
     expect.objectContaining({ code: "EINVAL", step: "unshare" }),
   );
   expect(() => setns(999_999, 0)).toThrow(
     expect.objectContaining({ code: "EBADF", step: "setns" }),
   );
-  expect(() => umount(directory)).toThrow(
-    expect.objectContaining({ code: "EINVAL", step: "umount" }),
-  );
+  expect(() => umount(directory)).toThrow(expect.objectContaining({ code, step: "umount" }));
   expect(() =>
     mount({ source: "none", target: join(directory, "none"), fstype: "tmpfs", flags: 0 }),
   ).toThrow(/"[^"]+\/none" failed: No such file/);
   expect(() => setHostName("x".repeat(100))).toThrow(
-    expect.objectContaining({ code: "EINVAL", step: "sethostname" }),
+    expect.objectContaining({ code, step: "sethostname" }),
   );
 });

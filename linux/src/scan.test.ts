@@ -16,6 +16,7 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { freshDirectory, openDescriptors, removeDirectory } from "../test/harness.ts";
+import { isRoot, ownGid, ownUid, rootTest } from "../test/privileges.ts";
 import { close, fileDigest, listen, scanDirectory, statEntries } from "./index.ts";
 import type { ScanResult } from "./index.ts";
 
@@ -72,7 +73,9 @@ describe("scanDirectory", () => {
   test("gives the metadata that stat gives", () => {
     const path = file("a.ini", "some text");
     chmodSync(path, 0o640);
-    chownSync(path, 12, 34);
+    // Only root may give files away.
+    const [uid, gid] = isRoot ? [12, 34] : [ownUid, ownGid];
+    chownSync(path, uid, gid);
     linkSync(path, join(directory, "other-name"));
     utimesSync(path, 1_000_000_000, 1_234_567_890.5);
     const expected = statSync(path, { bigint: true });
@@ -86,8 +89,8 @@ describe("scanDirectory", () => {
         mtimeNsec: 500_000_000,
         ctimeSec: Number(expected.ctimeNs / 1_000_000_000n),
         ctimeNsec: Number(expected.ctimeNs % 1_000_000_000n),
-        uid: 12,
-        gid: 34,
+        uid,
+        gid,
         mode: 0o100640,
         nlink: 2,
         isLink: false,
@@ -117,25 +120,21 @@ describe("scanDirectory", () => {
     });
   });
 
-  test("follows links, or not, and tells the link's owner", () => {
+  test("follows links, or not", () => {
     const target = file("target");
     const link = join(directory, "link.ini");
     symlinkSync(target, link);
-    lchownSync(link, 12, 34);
-    chownSync(target, 56, 78);
     expect(scan().entries).toMatchObject([
       {
         name: "link.ini",
         isLink: true,
-        uid: 56,
-        gid: 78,
         ino: statSync(target).ino,
-        linkUid: 12,
-        linkGid: 34,
+        linkUid: ownUid,
+        linkGid: lstatSync(link).gid,
       },
     ]);
     expect(scan([".ini"], true).entries).toMatchObject([
-      { name: "link.ini", isLink: true, uid: 12, gid: 34, ino: lstatSync(link).ino },
+      { name: "link.ini", isLink: true, ino: lstatSync(link).ino },
     ]);
     rmSync(target);
     expect(scan()).toMatchObject({
@@ -143,6 +142,16 @@ describe("scanDirectory", () => {
       skipped: [{ name: "link.ini", kind: "dangling" }],
     });
     expect(names(scan([".ini"], true))).toEqual(["link.ini"]);
+  });
+
+  rootTest("tells the link's owner apart from its target's", () => {
+    const target = file("target");
+    const link = join(directory, "link.ini");
+    symlinkSync(target, link);
+    lchownSync(link, 12, 34);
+    chownSync(target, 56, 78);
+    expect(scan().entries).toMatchObject([{ uid: 56, gid: 78, linkUid: 12, linkGid: 34 }]);
+    expect(scan([".ini"], true).entries).toMatchObject([{ uid: 12, gid: 34 }]);
   });
 
   test("a name that is no UTF-8 is told apart", () => {
@@ -197,8 +206,6 @@ describe("the digest", () => {
     ["content of another length", (path) => writeFileSync(path, "longer than before")],
     ["an older time", (path) => utimesSync(path, 1, 1)],
     ["the mode", (path) => chmodSync(path, 0o600)],
-    ["the owner", (path) => chownSync(path, 12, 0)],
-    ["the group", (path) => chownSync(path, 0, 12)],
     ["the name", (path) => renameSync(path, `${path}.ini`)],
     ["its absence", (path) => rmSync(path)],
     [
@@ -215,7 +222,12 @@ describe("the digest", () => {
         mkdirSync(path);
       },
     ],
-  ])("sees %s", (_, change) => {
+  ])("sees %s", (_, change) => expectSeen(change));
+
+  rootTest("sees the owner", () => expectSeen((path) => chownSync(path, 12, 0)));
+  rootTest("sees the group", () => expectSeen((path) => chownSync(path, 0, 12)));
+
+  function expectSeen(change: (path: string) => void): void {
     file("other.ini");
     const path = file("a.ini", "text");
     const { digest } = scan();
@@ -228,7 +240,7 @@ describe("the digest", () => {
         previousDigest: digest,
       }),
     ).toMatchObject({ changed: true });
-  });
+  }
 
   test("does not depend on the order in which names come", () => {
     const paths = ["a.ini", "b.ini", "c.ini"].map((name) => file(name));

@@ -19,6 +19,7 @@ import {
   shell,
   start,
 } from "../test/harness.ts";
+import { ownGid, ownUid, rootTest } from "../test/privileges.ts";
 import {
   accept,
   bindDatagram,
@@ -183,10 +184,16 @@ describe("listening", () => {
     kept(accept(listener) ?? -1);
     expect(accept(listener)).toBeUndefined();
     if (address.family === "unix")
-      expect(peerCredentials(server)).toEqual({ pid: process.pid, uid: 0, gid: 0 });
+      expect(peerCredentials(server)).toEqual({ pid: process.pid, uid: ownUid, gid: ownGid });
   });
 
-  test("sets mode and owner of the bound path itself", () => {
+  test("sets the mode of the bound path itself", () => {
+    const path = join(directory, "socket");
+    kept(listen({ family: "unix", path }, { backlog: 1, mode: 0o620 }));
+    expect(lstatSync(path).mode & 0o7777).toBe(0o620);
+  });
+
+  rootTest("sets mode and owner of the bound path itself", () => {
     const path = join(directory, "socket");
     kept(listen({ family: "unix", path }, { backlog: 1, mode: 0o620, uid: 12, gid: 34 }));
     expect(lstatSync(path)).toMatchObject({ uid: 12, gid: 34 });
@@ -347,7 +354,7 @@ describe("datagrams", () => {
       expect(text(datagram?.bytes)).toBe("READY=1\n");
       expect(datagram).toMatchObject({
         truncated: false,
-        credentials: { pid: process.pid, uid: 0, gid: 0 },
+        credentials: { pid: process.pid, uid: ownUid, gid: ownGid },
       });
       sendDatagram(path, bytes("a long one"));
       expect(receiveDatagram(fd, 4)).toMatchObject({ truncated: true });

@@ -15,6 +15,7 @@ import {
   start,
   zombies,
 } from "../test/harness.ts";
+import { isRoot, ownGid, ownUid, rootTest, userNamespaceTest } from "../test/privileges.ts";
 import { CLONE_NEW, close, MOUNT, openFile, signalProcess, spawn } from "./index.ts";
 import type { ExitStatus, SetupAction, SpawnOptions, WatchEvent } from "./index.ts";
 
@@ -50,6 +51,9 @@ async function statusOf(fd: number): Promise<StatusEvent> {
     close(fd);
   }
 }
+
+/** What a plain user may map: itself, and no groups besides. */
+const OWN_MAP = { uidMap: `0 ${ownUid} 1\n`, gidMap: `0 ${ownGid} 1\n`, denySetgroups: true };
 
 function inDirectory(line: string, ...actions: readonly SetupAction[]): SpawnOptions {
   return shell(line, { cwd: directory, actions });
@@ -131,7 +135,6 @@ describe("actions", () => {
         { kind: "write", path: file, text: "one ", append: false },
         { kind: "write", path: file, text: "two", append: true },
         { kind: "chmod", path: file, mode: 0o604 },
-        { kind: "chown", path: file, uid: 12, gid: 34 },
         { kind: "mkdir", path: "sub", mode: 0o700 },
         { kind: "chdir", path: "sub" },
         { kind: "putenv", assignment: `EXPECTED=${directory}/sub` },
@@ -143,7 +146,7 @@ describe("actions", () => {
     expect(status).toEqual({ kind: "status", token: 1, program: -1 });
     expect(exit.code).toBe(0);
     expect(readFileSync(file, "utf8")).toBe("one two");
-    expect(statSync(file)).toMatchObject({ uid: 12, gid: 34, mode: 0o100604 });
+    expect(statSync(file)).toMatchObject({ mode: 0o100604 });
     const { exit: second } = await run(
       inDirectory(
         'test "$PWD" = "$EXPECTED" && test "$A" = 2',
@@ -158,33 +161,46 @@ describe("actions", () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  test("commands run as the vassal's children: its user, environment, directory and standard descriptors only", async () => {
-    const out = join(directory, "out");
-    writeFileSync(out, "", { mode: 0o666 });
-    const fd = openFile(out, constants.O_WRONLY | constants.O_APPEND);
-    const { exit } = await run({
-      ...inDirectory("exit 0", {
-        kind: "shell",
-        shell: "/bin/sh",
-        line: "echo $PPID $(id -u) $PWD $NAME $(ls /proc/self/fd | tr '\\n' ' ')",
-        tolerant: false,
-      }),
-      env: ["PATH=/usr/bin:/bin", "NAME=value"],
-      fds: [
-        { from: -1, to: 0 },
-        { from: -1, to: 2 },
-        { from: -1, to: 9 },
-        { from: fd, to: 1 },
-      ],
-      credentials: { uid: 65534, gid: 65534, groups: [] },
-      namespaces: CLONE_NEW.pid,
-      cwd: "/",
-    });
-    close(fd);
+  rootTest("give files away", async () => {
+    const file = join(directory, "file");
+    writeFileSync(file, "");
+    const { exit } = await run(
+      inDirectory("exit 0", { kind: "chown", path: file, uid: 12, gid: 34 }),
+    );
     expect(exit.code).toBe(0);
-    // The fourth descriptor is the one with which ls reads the directory.
-    expect(readFileSync(out, "utf8").trim()).toBe("1 65534 / value 0 1 2 3");
+    expect(statSync(file)).toMatchObject({ uid: 12, gid: 34 });
   });
+
+  rootTest(
+    "commands run as the vassal's children: its user, environment, directory and standard descriptors only",
+    async () => {
+      const out = join(directory, "out");
+      writeFileSync(out, "", { mode: 0o666 });
+      const fd = openFile(out, constants.O_WRONLY | constants.O_APPEND);
+      const { exit } = await run({
+        ...inDirectory("exit 0", {
+          kind: "shell",
+          shell: "/bin/sh",
+          line: "echo $PPID $(id -u) $PWD $NAME $(ls /proc/self/fd | tr '\\n' ' ')",
+          tolerant: false,
+        }),
+        env: ["PATH=/usr/bin:/bin", "NAME=value"],
+        fds: [
+          { from: -1, to: 0 },
+          { from: -1, to: 2 },
+          { from: -1, to: 9 },
+          { from: fd, to: 1 },
+        ],
+        credentials: { uid: 65534, gid: 65534, groups: [] },
+        namespaces: CLONE_NEW.pid,
+        cwd: "/",
+      });
+      close(fd);
+      expect(exit.code).toBe(0);
+      // The fourth descriptor is the one with which ls reads the directory.
+      expect(readFileSync(out, "utf8").trim()).toBe("1 65534 / value 0 1 2 3");
+    },
+  );
 
   test("tolerant ones go on, and their failures are told", async () => {
     const { status, exit } = await run({
@@ -219,12 +235,13 @@ describe("actions", () => {
     expect(status.failure).toMatchObject({ stage: "action", code: "ENXIO" });
   });
 
-  test("mount, umount and name the host in namespaces of their own", async () => {
+  userNamespaceTest("mount, umount and name the host in namespaces of their own", async () => {
     const target = join(directory, "mounted");
     mkdirSync(target);
     const { status, exit } = await run({
       ...shell("test $(hostname) = vassal.example && test -e inside"),
-      namespaces: CLONE_NEW.mount | CLONE_NEW.uts,
+      namespaces: CLONE_NEW.mount | CLONE_NEW.uts | (isRoot ? 0 : CLONE_NEW.user),
+      ...(isRoot ? {} : { userMap: OWN_MAP }),
       makeMountsPrivate: true,
       beforeDropActions: [
         { kind: "hostname", name: "vassal.example" },
@@ -249,35 +266,35 @@ describe("actions", () => {
 });
 
 describe("user namespaces", () => {
-  const userMap = { uidMap: "0 100000 100\n", gidMap: "0 100000 100\n", denySetgroups: false };
+  const range = { uidMap: "0 100000 100\n", gidMap: "0 100000 100\n", denySetgroups: false };
 
-  test("are mapped before the child goes on", async () => {
+  rootTest("are mapped before the child goes on", async () => {
     const { status, exit } = await run({
       ...shell("test $(id -u):$(id -g):$(id -G) = 3:4:4 && grep -q ' 100000 ' /proc/self/uid_map"),
       namespaces: CLONE_NEW.user,
-      userMap,
+      userMap: range,
       credentials: { uid: 3, gid: 4, groups: [] },
     });
     expect(status).toEqual({ kind: "status", token: 1, program: 0 });
     expect(exit.code).toBe(0);
   });
 
-  test("setgroups can be denied", async () => {
+  userNamespaceTest("setgroups can be denied", async () => {
     const { exit } = await run({
       ...shell("grep -q deny /proc/self/setgroups && test $(id -u) = 0"),
       namespaces: CLONE_NEW.user,
-      userMap: { ...userMap, denySetgroups: true },
+      userMap: isRoot ? { ...range, denySetgroups: true } : OWN_MAP,
       credentials: { uid: 0, gid: 0, groups: [] },
     });
     expect(exit.code).toBe(0);
   });
 
-  test("a map that the kernel refuses is a failure without a process", async () => {
+  userNamespaceTest("a map that the kernel refuses is a failure without a process", async () => {
     const options: SpawnOptions = {
       ...PLAIN,
       mode: "copied",
       namespaces: CLONE_NEW.user,
-      userMap: { ...userMap, gidMap: "garbage" },
+      userMap: { ...(isRoot ? range : OWN_MAP), gidMap: "garbage" },
     };
     expect(spawn(options)).toMatchObject({
       ok: false,

@@ -1,7 +1,7 @@
 /** A child that gets stuck before exec, or is meddled with, must not take its parent along. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
   addonProgram,
@@ -16,6 +16,7 @@ import {
   start,
   zombies,
 } from "../test/harness.ts";
+import { isRoot, needing, otherUserTest } from "../test/privileges.ts";
 import { capabilityNumber, spawn } from "./index.ts";
 import { packPlan } from "./plan.ts";
 
@@ -41,11 +42,11 @@ test("a set-up that waits for ever is ended and told", async () => {
 });
 
 const freezer = "/sys/fs/cgroup/freezer";
-const canFreeze = existsSync(join(freezer, "tasks")) && process.getuid?.() === 0;
+const canFreeze = existsSync(join(freezer, "tasks")) && isRoot;
 
 // Version 1 only: there a frozen process cannot even be killed. CI machines have version 2 alone,
 // where the test above shows the same way out but for the last step.
-test.skipIf(!canFreeze)(
+needing(canFreeze, "needs root and cgroup v1's freezer")(
   "one that cannot even be killed is put aside and buried later",
   async () => {
     const cgroup = join(freezer, `linux-test-${process.pid}`);
@@ -68,17 +69,8 @@ test.skipIf(!canFreeze)(
   },
 );
 
-/** The other user has to load the addon, which a checkout below /root does not allow. */
-function isOpenToOthers(path: string): boolean {
-  const folder = dirname(path);
-  return (statSync(path).mode & 0o001) !== 0 && (folder === path || isOpenToOthers(folder));
-}
-
-const mayBecomeOthers = process.getuid?.() === 0 && isOpenToOthers(import.meta.dirname);
-const need = mayBecomeOthers ? "" : " [needs root, and a checkout that other users may enter]";
-
-test.skipIf(!mayBecomeOthers)(
-  `a change of the child's user leaves the parent's own memory as open as it was${need}`,
+otherUserTest(
+  "a change of the child's user leaves the parent's own memory as open as it was",
   async () => {
     // An unprivileged parent that may change users: its /proc files belong to root while it cannot be dumped.
     const parent = { uid: 65534, gid: 65534, groups: [] };

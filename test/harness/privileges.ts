@@ -1,20 +1,18 @@
 /**
- * What a test may need from the machine. A test that needs what is not there is skipped with the
- * reason in its name, so the list at the end of a run says what was not tried; with
- * REQUIRE_PRIVILEGED=1, as in CI, a skip is a failure (see scripts/ci-steps.mjs).
+ * What an integration test may need from the machine: programs, besides what unit tests may need. See
+ * linux/test/privileges.ts for what becomes of a test that needs what is not there.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, statSync } from "node:fs";
-import { delimiter, dirname, join, resolve } from "node:path";
-import { test } from "vitest";
+import { existsSync } from "node:fs";
+import { delimiter, join, resolve } from "node:path";
+import { isRoot, needing, otherUserTest, rootTest } from "../../linux/test/privileges.ts";
+import type { DefineTest } from "../../linux/test/privileges.ts";
 
-type DefineTest = (name: string, body: () => Promise<void> | void) => void;
+export { isRoot, otherUserTest, rootTest };
 
-function needing(there: boolean, reason: string): DefineTest {
-  return (name, body) => {
-    test.skipIf(!there)(`${name}${there ? "" : ` [${reason}]`}`, body);
-  };
-}
+/** The newest Node, where `.ci/run` puts it. */
+export const newestNode = resolve(import.meta.dirname, "../../.tools/node-newest/bin/node");
+export const newestNodeTest = needing(existsSync(newestNode), "needs the newest Node in .tools");
 
 export function findProgram(name: string): string | undefined {
   return (process.env["PATH"] ?? "")
@@ -36,27 +34,6 @@ function hasPythonPlugin(): boolean {
   }
 }
 
-const isRoot = process.getuid?.() === 0;
-
-/** Every directory on the way may be entered by everybody: a checkout below /root may not. */
-function isOpenToOthers(path: string): boolean {
-  const folder = dirname(path);
-  return (statSync(path).mode & 0o001) !== 0 && (folder === path || isOpenToOthers(folder));
-}
-
-const checkout = resolve(import.meta.dirname, "../..");
-
-/** The newest Node, where `.ci/run` puts it. */
-export const newestNode = join(checkout, ".tools/node-newest/bin/node");
-
-/** Each defines a test that is skipped, visibly, where the need is not met. */
-export const rootTest = needing(isRoot, "needs root");
-/** A program of ours becomes another user and goes on reading its own files. */
-export const otherUserTest = needing(
-  isRoot && isOpenToOthers(checkout),
-  "needs root, and a checkout that other users may enter",
-);
-export const newestNodeTest = needing(existsSync(newestNode), "needs the newest Node in .tools");
 export const uwsgiTest = needing(hasPythonPlugin(), "needs uwsgi-core and uwsgi-plugin-python3");
 
 /** A test that runs these programs, as root if `asRoot`. */

@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { expect, it } from "vitest";
-import { otherUserTest } from "../harness/privileges.ts";
+import { otherUserTest, rootTest } from "../harness/privileges.ts";
 import { VassalFolder, get } from "./vassal-harness.ts";
 
 const LISTENER = `export default (q, s) => s.end([process.getuid(), process.getgid(), process.getgroups()].join(" "));`;
@@ -114,11 +114,6 @@ const CONFIGS: readonly (readonly [string, string, RegExp])[] = [
     /chdir = "\/no\/where" is not possible: ENOENT/,
   ],
   [
-    "a user that is not there",
-    "uid = nobody-of-that-name\nnode-app = app.mjs",
-    /there is no such user/,
-  ],
-  [
     "text for a number",
     "processes = many\nnode-app = app.mjs",
     /option "processes" needs a whole number/,
@@ -126,13 +121,22 @@ const CONFIGS: readonly (readonly [string, string, RegExp])[] = [
 ];
 
 it.each(CONFIGS)("a config with %s", async (_, lines, message) => {
+  await expectRefused(lines, message);
+});
+
+// Anyone else could not take it, so there it is a warning.
+rootTest("a config with a user that is not there", () =>
+  expectRefused("uid = nobody-of-that-name\nnode-app = app.mjs", /there is no such user/),
+);
+
+async function expectRefused(lines: string, message: RegExp): Promise<void> {
   await using folder = await VassalFolder.create();
   folder.write("app.mjs", LISTENER);
   folder.ini(lines);
   const vassal = folder.start();
   expect(await vassal.ended()).toEqual({ code: 1, signal: null });
   await vassal.untilLog(message);
-});
+}
 
 it("names the nearest option for an unknown key, and goes on", async () => {
   await using folder = await VassalFolder.create();

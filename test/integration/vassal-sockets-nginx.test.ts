@@ -38,7 +38,9 @@ async function answerOf(outgoing: ClientRequest): Promise<IncomingMessage> {
   return response;
 }
 
-describe.skipIf(!hasNginx())("nginx", () => {
+const there = hasNginx();
+
+describe.skipIf(!there)(`nginx${there ? "" : " [needs nginx]"}`, () => {
   const workers = [
     ["one process", ""],
     ["a master with two workers", "processes = 2"],

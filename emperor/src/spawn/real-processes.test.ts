@@ -5,6 +5,7 @@
 import { chmodSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { rootTest } from "../../../linux/test/privileges.ts";
 import { FLOOD_BYTES } from "./flood.ts";
 import { compileVassal, privateDirectory, readProc, RealHands } from "./real-hands.fixture.ts";
 
@@ -215,17 +216,12 @@ describe("programs", () => {
   });
 });
 
-const privileged = process.getuid?.() === 0 || process.env["REQUIRE_PRIVILEGED"] === "1";
-
-test.runIf(privileged)(
-  "in Tyrant mode a vassal runs as its owner and with no other rights",
-  async () => {
-    real = new RealHands(program, directory, { tyrant: true });
-    const handle = real.start({ uid: 65_534, gid: 65_533 });
-    await real.heard(handle, 1);
-    const status = readProc(real.pidOf(handle), "status");
-    expect(status).toMatch(/Uid:\t65534\t65534\t65534\t65534/);
-    expect(status).toMatch(/Gid:\t65533\t65533\t65533\t65533/);
-    expect(status).toMatch(/Groups:\t\s*\n/);
-  },
-);
+rootTest("in Tyrant mode a vassal runs as its owner and with no other rights", async () => {
+  real = new RealHands(program, directory, { tyrant: true });
+  const handle = real.start({ uid: 65_534, gid: 65_533 });
+  await real.heard(handle, 1);
+  const status = readProc(real.pidOf(handle), "status");
+  expect(status).toMatch(/Uid:\t65534\t65534\t65534\t65534/);
+  expect(status).toMatch(/Gid:\t65533\t65533\t65533\t65533/);
+  expect(status).toMatch(/Groups:\t\s*\n/);
+});

@@ -117,16 +117,9 @@ static const struct injected INJECTED[] = {
   {"prepare: no pipe", {SYS_pipe2, ANY_ARGUMENT, 0, EMFILE}, WITH(), STAGE_PREPARE, -1},
   {"session", {SYS_setsid, ANY_ARGUMENT, 0, EPERM}, WITH(), STAGE_SESSION, -1},
   {"rlimit", {SYS_prlimit64, ANY_ARGUMENT, 0, EPERM}, WITH(.nofile = 64), STAGE_RLIMIT, 0},
-  {"mounts private", {SYS_mount, ANY_ARGUMENT, 0, EPERM}, WITH(.namespaces = CLONE_NEWNS, .mounts_private = true), STAGE_MOUNT, 0},
-  {"mount proc", {SYS_mount, 3, MS_NOSUID | MS_NODEV | MS_NOEXEC, EPERM}, WITH(.namespaces = CLONE_NEWNS | CLONE_NEWPID, .mounts_private = true, .mount_proc = true), STAGE_MOUNT, 1},
   {"capability bound", {SYS_prctl, 0, PR_CAPBSET_DROP, EPERM}, WITH(.has_bound = true), STAGE_CAPABILITY_BOUND, 0},
   {"securebits", {SYS_prctl, 0, PR_SET_SECUREBITS, EPERM}, WITH(.securebits = &NOROOT), STAGE_SECUREBITS, -1},
   {"groups", {SYS_setgroups, ANY_ARGUMENT, 0, EPERM}, WITH(.has_credentials = true, .uid = 65534, .gid = 65534), STAGE_GROUPS, -1},
-  {"gid", {SYS_setresgid, ANY_ARGUMENT, 0, EPERM}, WITH(.has_credentials = true, .uid = 65534, .gid = 65534), STAGE_GID, -1},
-  {"uid: too many processes", {SYS_setresuid, ANY_ARGUMENT, 0, EAGAIN}, WITH(.has_credentials = true, .uid = 65534, .gid = 65534), STAGE_UID, -1},
-  {"keep capabilities", {SYS_prctl, 0, PR_SET_KEEPCAPS, EPERM}, WITH(.has_credentials = true, .uid = 65534, .has_ambient = true, .ambient = 10), STAGE_UID, -1},
-  {"ambient: capset", {SYS_capset, ANY_ARGUMENT, 0, EPERM}, WITH(.has_credentials = true, .uid = 65534, .has_ambient = true, .ambient = 10), STAGE_CAPABILITY_AMBIENT, -1},
-  {"ambient: raise", {SYS_prctl, 0, PR_CAP_AMBIENT, EPERM}, WITH(.has_credentials = true, .uid = 65534, .has_ambient = true, .ambient = 10), STAGE_CAPABILITY_AMBIENT, 10},
   {"no new privs", {SYS_prctl, 0, PR_SET_NO_NEW_PRIVS, EINVAL}, WITH(.no_new_privs = true), STAGE_NO_NEW_PRIVS, -1},
   {"parent-death signal", {SYS_prctl, 0, PR_SET_PDEATHSIG, EINVAL}, WITH(.death_signal = SIGKILL), STAGE_PARENT_DEATH_SIGNAL, -1},
   {"descriptors", {SYS_dup3, ANY_ARGUMENT, 0, EBADF}, WITH(.fds = {{1, 1}}, .fd_count = 1), STAGE_DESCRIPTORS, -1},
@@ -134,6 +127,24 @@ static const struct injected INJECTED[] = {
   {"late cwd", {SYS_chdir, ANY_ARGUMENT, 0, EACCES}, WITH(.late_cwd = "/"), STAGE_LATE_CWD, -1},
   {"exec", {SYS_execve, ANY_ARGUMENT, 0, ETXTBSY}, WITH(), STAGE_EXEC, 0},
 };
+
+/* The steps before these need a privilege, or the injected fault would never be reached. */
+static const struct injected INJECTED_IN_NAMESPACES[] = {
+  {"mounts private", {SYS_mount, ANY_ARGUMENT, 0, EPERM}, WITH(.namespaces = CLONE_NEWNS, .mounts_private = true), STAGE_MOUNT, 0},
+  {"mount proc", {SYS_mount, 3, MS_NOSUID | MS_NODEV | MS_NOEXEC, EPERM}, WITH(.namespaces = CLONE_NEWNS | CLONE_NEWPID, .mounts_private = true, .mount_proc = true), STAGE_MOUNT, 1},
+};
+
+static const struct injected INJECTED_AS_ROOT[] = {
+  {"gid", {SYS_setresgid, ANY_ARGUMENT, 0, EPERM}, WITH(.has_credentials = true, .uid = 65534, .gid = 65534), STAGE_GID, -1},
+  {"uid: too many processes", {SYS_setresuid, ANY_ARGUMENT, 0, EAGAIN}, WITH(.has_credentials = true, .uid = 65534, .gid = 65534), STAGE_UID, -1},
+  {"keep capabilities", {SYS_prctl, 0, PR_SET_KEEPCAPS, EPERM}, WITH(.has_credentials = true, .uid = 65534, .has_ambient = true, .ambient = 10), STAGE_UID, -1},
+  {"ambient: capset", {SYS_capset, ANY_ARGUMENT, 0, EPERM}, WITH(.has_credentials = true, .uid = 65534, .has_ambient = true, .ambient = 10), STAGE_CAPABILITY_AMBIENT, -1},
+  {"ambient: raise", {SYS_prctl, 0, PR_CAP_AMBIENT, EPERM}, WITH(.has_credentials = true, .uid = 65534, .has_ambient = true, .ambient = 10), STAGE_CAPABILITY_AMBIENT, 10},
+};
+
+static void run_all_injected(enum need need, const struct injected *list, size_t count) {
+  for (size_t i = 0; i < count; i++) run_case_needing(need, list[i].name, run_injected, &list[i]);
+}
 
 /* ---- faults without injection ---- */
 
@@ -165,7 +176,7 @@ static void run_real_failures(const void *unused) {
 
 static void run_unprivileged(const void *unused) {
   (void)unused;
-  EXPECT(setgid(65534) == 0 && setuid(65534) == 0, "errno %d", errno);
+  EXPECT(geteuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0), "errno %d", errno);
   struct options options = DEFAULTS;
   options.has_credentials = true;
   options.uid = options.gid = 0;
@@ -303,7 +314,11 @@ static void run_namespaces(const void *unused) {
   options.mounts_private = options.mount_proc = true;
   options.death_signal = SIGKILL;
   expect_line(options, "l=; for p in /proc/[0-9]*; do l=\"$l$p \"; done; test $$ = 1 -a \"$l\" = '/proc/1 '");
-  options = DEFAULTS;
+}
+
+static void run_mapped_range(const void *unused) {
+  (void)unused;
+  struct options options = DEFAULTS;
   options.namespaces = CLONE_NEWUSER;
   options.uid_map = "0 100000 10\n";
   options.gid_map = "0 100000 10\n";
@@ -366,37 +381,35 @@ static void run_actions_that_fail(const void *unused) {
 }
 
 /* The parent is gone before the child asks for the signal: it must not live on. */
-static void run_orphan(const void *unused) {
-  (void)unused;
+static void run_orphan(const void *argument) {
+  bool in_namespace = argument != NULL;
   int pipe_fds[2];
   EXPECT(pipe(pipe_fds) == 0, "errno %d", errno);
-  for (int in_namespace = 0; in_namespace < 2; in_namespace++) {
-    pid_t parent = fork();
-    if (parent == 0) {
-      struct options options = DEFAULTS;
-      options.death_signal = SIGKILL;
-      options.namespaces = in_namespace ? CLONE_NEWPID : 0;
-      options.fds[3] = (struct descriptor){pipe_fds[1], 3};
-      options.fd_count = 4;
-      // Waits until its parent is no more, still before the parent-death signal is set.
-      options.before[0] = (struct packed_action){.kind = ACTION_SHELL, .text = {"/bin/sh", "while kill -0 $PARENT 2>/dev/null; do sleep 0.01; done"}};
-      options.before_count = in_namespace ? 0 : 1;
-      options.args[1] = "sleep 100";
-      char number[32];
-      snprintf(number, sizeof number, "PARENT=%d", (int)getpid());
-      options.env[1] = number;
-      struct launcher launcher = {0};
-      struct packed packed;
-      pack(&packed, &options);
-      struct plan *plan = plan_parse(packed.numbers, packed.count, packed.text, packed.length);
-      struct launched child;
-      struct outcome failure;
-      if (!launch(&launcher, plan, &child, &failure)) _exit(3);
-      _exit(0);
-    }
-    int status = -1;
-    EXPECT(waitpid(parent, &status, 0) == parent && status == 0, "wait status %d", status);
+  pid_t parent = fork();
+  if (parent == 0) {
+    struct options options = DEFAULTS;
+    options.death_signal = SIGKILL;
+    options.namespaces = in_namespace ? CLONE_NEWPID : 0;
+    options.fds[3] = (struct descriptor){pipe_fds[1], 3};
+    options.fd_count = 4;
+    // Waits until its parent is no more, still before the parent-death signal is set.
+    options.before[0] = (struct packed_action){.kind = ACTION_SHELL, .text = {"/bin/sh", "while kill -0 $PARENT 2>/dev/null; do sleep 0.01; done"}};
+    options.before_count = in_namespace ? 0 : 1;
+    options.args[1] = "sleep 100";
+    char number[32];
+    snprintf(number, sizeof number, "PARENT=%d", (int)getpid());
+    options.env[1] = number;
+    struct launcher launcher = {0};
+    struct packed packed;
+    pack(&packed, &options);
+    struct plan *plan = plan_parse(packed.numbers, packed.count, packed.text, packed.length);
+    struct launched child;
+    struct outcome failure;
+    if (!launch(&launcher, plan, &child, &failure)) _exit(3);
+    _exit(0);
   }
+  int status = -1;
+  EXPECT(waitpid(parent, &status, 0) == parent && status == 0, "wait status %d", status);
   close(pipe_fds[1]);
   char byte;
   // EOF comes only when no child holds the other end any more; the case's alarm is the deadline.
@@ -434,7 +447,9 @@ static void run_malformed(const void *unused) {
 
 int main(void) {
   setvbuf(stdout, NULL, _IOLBF, 0);
-  for (size_t i = 0; i < sizeof INJECTED / sizeof *INJECTED; i++) run_case(INJECTED[i].name, run_injected, &INJECTED[i]);
+  run_all_injected(NEEDS_NOTHING, INJECTED, sizeof INJECTED / sizeof *INJECTED);
+  run_all_injected(NEEDS_NAMESPACES, INJECTED_IN_NAMESPACES, sizeof INJECTED_IN_NAMESPACES / sizeof *INJECTED_IN_NAMESPACES);
+  run_all_injected(NEEDS_ROOT, INJECTED_AS_ROOT, sizeof INJECTED_AS_ROOT / sizeof *INJECTED_AS_ROOT);
   run_case("real failures", run_real_failures, NULL);
   run_case("unprivileged", run_unprivileged, NULL);
   run_case("exec chain", run_exec_chain, NULL);
@@ -444,11 +459,13 @@ int main(void) {
   run_case("without CLONE_INTO_CGROUP", run_cgroup_by_hand, NULL);
   run_case("more descriptors than the limit", run_low_limit, NULL);
   run_case("signals", run_signals, NULL);
-  run_case("identity", run_identity, NULL);
-  run_case("namespaces", run_namespaces, NULL);
-  run_case("actions in order", run_actions_in_order, NULL);
+  run_case_needing(NEEDS_ROOT, "identity", run_identity, NULL);
+  run_case_needing(NEEDS_NAMESPACES, "namespaces", run_namespaces, NULL);
+  run_case_needing(NEEDS_ROOT, "a mapped range of users", run_mapped_range, NULL);
+  run_case_needing(NEEDS_NAMESPACES, "actions in order", run_actions_in_order, NULL);
   run_case("actions that fail", run_actions_that_fail, NULL);
   run_case("orphan", run_orphan, NULL);
+  run_case_needing(NEEDS_NAMESPACES, "orphan in a pid namespace", run_orphan, &DEFAULTS);
   run_case("malformed plans", run_malformed, NULL);
   return report();
 }
