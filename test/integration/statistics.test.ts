@@ -113,6 +113,12 @@ describe("rude clients", () => {
       Array.from({ length: 40 }, (_, n) => [`vassal-with-a-rather-long-name-${n}.ini`, loyal]),
     );
     const emperor = await startEmperor({ vassals: many });
+    // Each costs descriptors: counted before all are up, the number would be too low for ever.
+    await emperor.wait("all to be loyal", async () => {
+      return (
+        (await emperor.stats()).vassals.filter(({ loyal: isLoyal }) => isLoyal === 1).length === 40
+      );
+    });
     const before = emperor.descriptorCount();
     for (let n = 0; n < 30; n++) await silentClient(emperor.statsAddress ?? "");
     emperor.put("new.ini", loyal);
