@@ -146,10 +146,11 @@ function buildAddon() {
 /** The test programs: what each is linked with (all of it free of Node-API) and under which sanitizers. */
 const testPrograms = {
   "child-test": {
-    sources: ["plan.c", "launch.c", "shared.c", "child.c", "actions.c", "descriptors.c"],
+    sources: ["plan.c", "launch.c", "shared.c", "table.c", "child.c", "actions.c", "descriptors.c"],
     sanitizers: "address,undefined",
   },
   "watch-test": { sources: ["watch.c"], sanitizers: "thread" },
+  "starts-test": { sources: ["starts.c"], sanitizers: "thread" },
 };
 
 /** Builds and runs every C test program; each prints `SKIP name [reason]` for what it cannot try, and its count as the last line. */

@@ -16,6 +16,8 @@
 /* State of one environment (main thread or worker): the addon keeps nothing in globals. */
 struct addon {
   struct launcher launcher;
+  /* Asynchronous starts, see starts-addon.c; NULL until first needed. */
+  struct starting *starting;
   /* (step, errno, text, detail) => LinuxError, given by `install`. */
   napi_ref error_factory;
   /* Of the scans' digests; zero until first needed. */
@@ -59,6 +61,11 @@ napi_value make_bytes(napi_env env, const void *data, size_t length);
 napi_value make_numbers(napi_env env, const double *values, size_t count);
 napi_value make_array(napi_env env, const napi_value *values, size_t count);
 
+/* The plan, or NULL with errno when it is malformed. False with an exception pending. */
+bool get_plan(napi_env env, napi_value numbers, napi_value text, struct plan **result);
+/* [0, stage, errno, index, waitStatus] */
+napi_value make_failure(napi_env env, const struct outcome *failure);
+
 /* Throws a LinuxError: the step that failed, its errno, and what it was about (may be NULL). Returns NULL. */
 napi_value throw_errno(napi_env env, const char *step, int error, const char *detail);
 /* Throws what Node-API says went wrong, unless an exception is pending already. Returns NULL. */
@@ -72,7 +79,7 @@ struct export_entry {
 };
 
 /* One list per file, ended by a NULL name. */
-extern const struct export_entry spawn_exports[], watch_exports[], process_exports[], identity_exports[], namespace_exports[],
+extern const struct export_entry spawn_exports[], starts_exports[], watch_exports[], process_exports[], identity_exports[], namespace_exports[],
   socket_exports[], message_exports[], scan_exports[];
 
 #endif

@@ -18,6 +18,7 @@
 
 #include "child.h"
 #include "shared.h"
+#include "table.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -53,6 +54,7 @@ int wait_for_end(int id_type, int id, int *wait_status) {
 
 void launcher_release(struct launcher *launcher) {
   release_stack(launcher->stack);
+  table_release(launcher);
   if (launcher->self_pid != 0 && launcher->self_pidfd > 0) close(launcher->self_pidfd);
   // What overdue children still use stays where it is.
   memset(launcher, 0, sizeof *launcher);
@@ -140,7 +142,7 @@ static bool launch_copied(struct plan *plan, struct launched *result, struct out
   return true;
 }
 
-static int own_pidfd(struct launcher *launcher) {
+int own_pidfd(struct launcher *launcher) {
   pid_t pid = (pid_t)syscall(SYS_getpid);
   if (launcher->self_pid != pid) {
     launcher->self_pid = pid;
@@ -150,29 +152,46 @@ static int own_pidfd(struct launcher *launcher) {
   return launcher->self_pidfd;
 }
 
-static bool is_overdue(const struct launcher *launcher, const struct plan *plan) {
+/* With all signals blocked. */
+static bool clone_child(struct launcher *launcher, struct plan *plan, struct launched *result, struct outcome *failure) {
+  plan->parent_pid = (pid_t)syscall(SYS_getpid);
+  plan->parent_pidfd = plan->parent_death_signal != 0 ? own_pidfd(launcher) : -1;
+  for (;;) {
+    bool ok = plan->copied ? launch_copied(plan, result, failure) : shared_begin(launcher, plan, failure);
+    if (ok || failure->stage != STAGE_CLONE || plan->cgroup_fd < 0 || plan->join_cgroup_by_hand) return ok;
+    // CLONE_INTO_CGROUP came with Linux 5.7: older kernels, and filters, answer one of these.
+    if (failure->error != EINVAL && failure->error != E2BIG && failure->error != ENOSYS && failure->error != EPERM) return false;
+    plan->join_cgroup_by_hand = true;
+  }
+}
+
+bool launch_begin(struct launcher *launcher, struct plan *plan, struct outcome *failure) {
+  uint64_t mask = 0;
+  bury_overdue(launcher);
+  // No handler of ours may run in the child, and no thread's setuid() may be waited for by it: it is
+  // born with all signals blocked, libc's internal ones too.
+  raw_sigmask(UINT64_MAX, &mask);
+  bool ok = clone_child(launcher, plan, NULL, failure);
+  raw_sigmask(mask, NULL);
+  if (!ok) table_return(launcher);
+  return ok;
+}
+
+void launch_end(struct launcher *launcher, struct plan *plan) {
   for (const struct plan *overdue = launcher->overdue; overdue != NULL; overdue = overdue->next_overdue)
-    if (overdue == plan) return true;
-  return false;
+    if (overdue == plan) return;
+  plan_free(plan);
 }
 
 bool launch(struct launcher *launcher, struct plan *plan, struct launched *result, struct outcome *failure) {
-  bury_overdue(launcher);
-  plan->parent_pid = (pid_t)syscall(SYS_getpid);
-  plan->parent_pidfd = plan->parent_death_signal != 0 ? own_pidfd(launcher) : -1;
-  // No handler of ours may run in the child, and no thread's setuid() may be waited for by it: all
-  // signals, libc's internal ones too, wait until the clone is over.
   uint64_t mask = 0;
+  bury_overdue(launcher);
+  // As above; and while a child uses this thread's errno, no handler may run here either.
   raw_sigmask(UINT64_MAX, &mask);
-  bool ok;
-  for (;;) {
-    ok = plan->copied ? launch_copied(plan, result, failure) : launch_shared(launcher, plan, result, failure);
-    if (ok || failure->stage != STAGE_CLONE || plan->cgroup_fd < 0 || plan->join_cgroup_by_hand) break;
-    // CLONE_INTO_CGROUP came with Linux 5.7: older kernels, and filters, answer one of these.
-    if (failure->error != EINVAL && failure->error != E2BIG && failure->error != ENOSYS && failure->error != EPERM) break;
-    plan->join_cgroup_by_hand = true;
-  }
+  bool ok = clone_child(launcher, plan, result, failure);
+  if (ok && !plan->copied) ok = launch_finish(launcher, plan, plan->timeout_ms, result, failure);
   raw_sigmask(mask, NULL);
-  if (!is_overdue(launcher, plan)) plan_free(plan);
+  if (!ok) table_return(launcher);
+  launch_end(launcher, plan);
   return ok;
 }

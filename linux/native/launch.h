@@ -6,10 +6,21 @@
 
 #include "plan.h"
 
-/* Kept by the caller between spawns of one thread; all zero at first. */
+/* Numbers reserved for a child's descriptors, see table.c: a vassal's channel and its config pipe. */
+enum { LOW_COUNT = 2 };
+
+/* Kept by the caller between spawns, for one child in its set-up at a time; all zero at first. */
 struct launcher {
   /* Stack of `shared` children, with a guard page below. NULL until first needed. */
   char *stack;
+  /*
+   * Whose thread-local storage `shared` children use. NULL: that of the thread that clones, which must
+   * then wait; else that of a thread which touches it in no way while such a child is in our memory.
+   */
+  void *thread_pointer;
+  /* `shared` children begin with our descriptors and copy the low part only. */
+  bool table_is_shared;
+  int low[LOW_COUNT], low_used;
   /* Our own pidfd, for the child's question whether we still live; 0 until first needed. */
   int self_pidfd;
   pid_t self_pid;
@@ -32,6 +43,20 @@ struct launched {
  */
 bool launch(struct launcher *launcher, struct plan *plan, struct launched *result, struct outcome *failure);
 
+/*
+ * The two halves of the launch of a `shared` child, for two threads. launch_begin() clones, in a few
+ * microseconds; the calling thread is the child's parent in the sense of the parent-death signal. After
+ * `true` the child runs in our memory until launch_wait() says that it left; launch_finish() waits up to
+ * `timeout_ms` and ends a child that is still there. Neither takes the plan over: when launch_begin()
+ * failed or launch_finish() returned, launch_end() does.
+ */
+bool launch_begin(struct launcher *launcher, struct plan *plan, struct outcome *failure);
+/* Whether the child left within the time. */
+bool launch_wait(struct plan *plan, uint32_t timeout_ms);
+bool launch_finish(struct launcher *launcher, struct plan *plan, uint32_t timeout_ms, struct launched *result, struct outcome *failure);
+/* Frees the plan, unless a child that could not be ended still uses it. */
+void launch_end(struct launcher *launcher, struct plan *plan);
+
 void launcher_release(struct launcher *launcher);
 
 /* How a child that shares our memory is made. */
@@ -46,6 +71,8 @@ struct sharing {
   size_t stack_size;
   /* With CLONE_CHILD_CLEARTID: set to 0 by the kernel when the child leaves our memory. */
   volatile int32_t *cleared;
+  /* NULL: that of the calling thread. */
+  void *thread_pointer;
   int (*function)(void *);
   void *argument;
 };

@@ -187,8 +187,8 @@ static void read_plan(struct reader *r, struct plan *plan) {
   plan->late_cwd = next_optional_string(r);
   plan->command_stack = has_command ? take(r, COMMAND_STACK_SIZE, 1) : NULL;
   if (r->number != r->number_end || r->text != r->text_end) r->bad = true;
-  // A child that shares the parent's memory stops the parent until it executes its program, so
-  // whatever may take its time is refused there, and so is what needs the parent to move.
+  // For a child that shares the parent's memory a thread waits, or the parent itself, so whatever may
+  // take its time is refused there, and so is what needs the parent to move.
   if (!plan->copied && (plan->has_user_map || plan->before_drop.count > 0 || plan->actions.count > 0)) r->bad = true;
 }
 

@@ -152,10 +152,15 @@ struct plan {
   volatile int32_t borrowed;
   /* `shared`: how long the parent waits for that. */
   uint32_t timeout_ms;
-  /* Of a child that could not be ended in time: what it still needs, see launch.c. */
+  /* `shared`: the child was cloned with CLONE_FILES and has to copy our table below `table_end` before all else. */
+  bool shares_table;
+  unsigned table_end;
+  /* `shared`: the child. */
+  pid_t pid;
+  int pidfd;
+  /* Of a child that could not be ended in time: what it still needs, see shared.c. */
   struct plan *next_overdue;
   char *overdue_stack;
-  int overdue_pidfd;
 };
 
 /*

@@ -4,8 +4,8 @@
 
 #include "launch.h"
 
-/* launch() for a `shared` plan. When the child cannot be ended in time the plan joins `launcher->overdue`. */
-bool launch_shared(struct launcher *launcher, struct plan *plan, struct launched *result, struct outcome *failure);
+/* Clones. Fills in the plan's pid and pidfd. */
+bool shared_begin(struct launcher *launcher, struct plan *plan, struct outcome *failure);
 
 /*
  * Killed children that did not end in time (frozen, or waiting for a file system that does not answer)
@@ -13,6 +13,12 @@ bool launch_shared(struct launcher *launcher, struct plan *plan, struct launched
  */
 void bury_overdue(struct launcher *launcher);
 
+enum { STACK_SIZE = 64 * 1024 };
+
+/* False with errno. */
+bool prepare_stack(struct launcher *launcher);
+/* Our own pidfd; negative where there is none. */
+int own_pidfd(struct launcher *launcher);
 /* NULL is fine. */
 void release_stack(char *stack);
 

@@ -1,6 +1,6 @@
 /**
  * The Linux calls that Node lacks. Functions either do what they are told or throw a `LinuxError`
- * with step and errno; only `spawn` returns its failures as values. Holds no policy.
+ * with step and errno; only starts give their failures as values. Holds no policy.
  */
 export * from "./constants.ts";
 export { LinuxError } from "./errors.ts";
@@ -10,6 +10,6 @@ export { SPAWN_STAGES } from "./plan.ts";
 export * from "./process.ts";
 export { fileDigest, scanDirectory, statEntries } from "./scan.ts";
 export * from "./sockets.ts";
-export { spawn } from "./spawn.ts";
+export { spawn, spawnAsync } from "./spawn.ts";
 export type * from "./types.ts";
 export { createWatcher } from "./watcher.ts";

@@ -16,6 +16,10 @@ export interface NativeAddon {
   readonly compiler: string;
   install(factory: typeof makeLinuxError): void;
   spawn(numbers: Float64Array, text: string): Float64Array;
+  startsOpen(onWake: () => void): void;
+  start(numbers: Float64Array, text: string): Float64Array;
+  startsTake(records: Float64Array): number;
+  startsClose(): void;
 
   watchCreate(onWake: () => void): WatchHandle;
   watchAdd(handle: WatchHandle, fd: number, kind: number, token: number): number;

@@ -136,14 +136,14 @@ export interface SpawnOptions {
   /** Run as the vassal, in its environment and directory, just before exec. */
   readonly actions?: readonly SetupAction[];
   /**
-   * `shared`: CLONE_VM|CLONE_VFORK, the call returns when exec succeeded or a step failed; forbidden
-   * together with actions or a user map. `copied`: the call returns at once and the outcome arrives
+   * `shared`: CLONE_VM, the result is there when exec succeeded or a step failed: `spawn` waits for it,
+   * `spawnAsync` does not; forbidden together with actions or a user map. `copied`: the call returns at once and the outcome arrives
    * on `statusFd` (watch it with `Watcher.addStatus`), so a hook may take its time. Watch the pidfd
    * only after the status came: then an end of the set-up is never taken for the program's.
    */
   readonly mode: "shared" | "copied";
   /**
-   * `shared` only: how long the calling thread waits for exec, default 1000. A vassal's user may stop
+   * `shared` only: how long the child may take until exec, default 1000. A vassal's user may stop
    * a process that runs as that user (SIGSTOP) or own the file system of its directory, so a set-up
    * can get stuck between the change of user and exec. Then the child is killed and the failure is
    * ETIMEDOUT at the stage where it was. `copied` never makes the caller wait.

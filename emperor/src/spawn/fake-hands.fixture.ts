@@ -11,8 +11,9 @@ export function fakeHands(changes: Partial<Settings> = {}) {
   const logger = memoryLogger();
   let now = 1000;
   const settings = testSettings(changes);
-  const hooks = createEmperorHooks(settings, machine, logger);
-  const hands = createHands(settings, machine, listener, logger, hooks, {
+  const functions = machine.functions();
+  const hooks = createEmperorHooks(settings, functions, logger);
+  const hands = createHands(settings, functions, listener, logger, hooks, {
     now: () => now,
     ids: { uid: 0, gid: 0, groups: [] },
   });

@@ -14,8 +14,9 @@ import { continuePacket, packetOf, writePacket } from "./config-pipe.ts";
 import type { EmperorHooks } from "./emperor-hooks.ts";
 import { countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
 import type { HookSet } from "./hook-set.ts";
+import { LateStarts } from "./late-starts.ts";
 import { Later } from "./later.ts";
-import { failureReport, giveBack, launch } from "./launch.ts";
+import { failureReport, giveBack, launch, type LaunchOutcome } from "./launch.ts";
 import { errorCode, signalChild, writeIfPossible, type Machine } from "./machine.ts";
 import type { Plan, Planner } from "./plan.ts";
 import { NONE, ProcessRecord, ProcessTable, readToken, tokenOf, WATCH } from "./process-table.ts";
@@ -62,6 +63,7 @@ export class MachineHands implements Hands {
   readonly watcher: Watcher;
   readonly #later: Later;
   #closed = false;
+  readonly #late = new LateStarts();
 
   constructor(parts: HandsParts) {
     this.#parts = parts;
@@ -127,15 +129,31 @@ export class MachineHands implements Hands {
         `[emperor] running vassal start-hook: ${this.#parts.hooks.startHook.text} ${quoteName(spec.name)}`,
       );
     }
-    const outcome = launch(this.#machine, this.#parts.planner, plan, this.#parts.hooks, record);
-    if (typeof outcome !== "number") return this.#listener.onSpawnFailed(handle, outcome);
     this.#table.add(record);
+    launch(this.#machine, this.#parts.planner, plan, this.#parts.hooks, record, (outcome) => {
+      this.#launched(record, frame?.bytes, outcome);
+    });
+  }
+
+  /** `packet`: its config, if it gets one through the pipe. */
+  #launched(record: ProcessRecord, packet: Uint8Array | undefined, outcome: LaunchOutcome): void {
+    const { handle, spec } = record;
+    if (typeof outcome !== "number") {
+      this.#forget(record);
+      // Released meanwhile: nobody waits for an answer.
+      if (!record.abandoned) this.#listener.onSpawnFailed(handle, outcome);
+      return;
+    }
     if (!this.#watch(record)) return;
+    // A child that nobody wants any more is ended before it is heard of, and reaped in silence.
+    if (record.abandoned) return this.kill(handle, "SIGKILL", "tree");
     if (record.statusFd === NONE) this.#sayChoice(record, outcome);
     // The first packet comes unasked; later ones are answers to `config-wanted`.
-    if (frame !== undefined) this.#writePacket(record, frame.bytes);
+    if (packet !== undefined) this.#writePacket(record, packet);
     this.#listener.onSpawned(handle, record.pid);
     this.#parts.emperorHooks.afterSpawn(spec, record.pid);
+    const { killAtStart } = record;
+    if (killAtStart !== undefined) this.kill(handle, killAtStart.signal, killAtStart.scope);
   }
 
   /** A child that nobody would hear of is ended at once; it is reaped by asking. */
@@ -148,9 +166,11 @@ export class MachineHands implements Hands {
         this.watcher.addStatus(record.statusFd, tokenOf(handle, WATCH.status));
       return true;
     } catch (error) {
+      const unknown = record.abandoned;
       this.kill(handle, "SIGKILL", "tree");
       record.abandoned = true;
       this.#later.reap(record);
+      if (unknown) return false;
       const detail = `its process cannot be watched: ${errorCode(error)}`;
       this.#listener.onSpawnFailed(handle, { cause: "system", detail });
       return false;
@@ -183,6 +203,7 @@ export class MachineHands implements Hands {
 
   kill(handle: ProcessHandle, signal: "SIGTERM" | "SIGKILL", scope: "process" | "tree"): void {
     const record = this.#table.get(handle);
+    if (record?.stage === "launching") return record.killWhenStarted(signal, scope);
     if (record === undefined || record.stage !== "alive") return;
     if (scope === "tree") this.#parts.tree.signal(record.pid, signal);
     const problem = signalChild(this.#machine, record.pidfd, signal);
@@ -197,20 +218,31 @@ export class MachineHands implements Hands {
     const record = this.#table.get(handle);
     if (record === undefined) return;
     record.abandoned = true;
-    if (record.stage === "preparing") return;
+    // `#launched` looks after its child, as `#startAfterHooks` sees to it that there will be none.
+    if (record.stage === "preparing" || record.stage === "launching") return;
     // One that still lives is ended and kept until it is reaped: no child is ever forgotten.
     if (record.stage === "alive") return this.kill(handle, "SIGKILL", "tree");
     this.#drop(record);
   }
 
-  /** Stops hearing and timing, waits for hooks that still run, gives every descriptor back. */
+  /**
+   * Stops hearing and timing, waits for hooks that still run, ends what is being started, gives every
+   * descriptor back.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#alarm.set(undefined);
+    for (const record of this.#table.values()) {
+      if (record.stage !== "launching") continue;
+      record.abandoned = true;
+      this.#late.add(record);
+    }
     await this.#parts.emperorHooks.idle();
+    await this.#late.untilGone();
     this.#later.close();
-    for (const record of this.#table.values()) this.#drop(record);
+    // A start that is still under way keeps its record: `#launched` ends its child also without a watcher.
+    for (const record of this.#table.values()) if (record.stage !== "launching") this.#drop(record);
     this.watcher.close();
   }
 
@@ -330,9 +362,14 @@ export class MachineHands implements Hands {
     for (const line of describeChoice(plan.programs, program)) this.#parts.logger.info(line);
   }
 
-  #drop(record: ProcessRecord): void {
+  #forget(record: ProcessRecord): void {
     this.#table.delete(record.handle);
     this.#later.forget(record);
+    this.#late.gone(record);
+  }
+
+  #drop(record: ProcessRecord): void {
     giveBack(this.#machine, this.watcher, record);
+    this.#forget(record);
   }
 }

@@ -2,7 +2,7 @@
  * Makes one child with its channel and config pipe, or nothing at all: whatever fails, no descriptor
  * is left over. It must not know what is heard from the child later.
  */
-import type { SpawnFailure, Watcher } from "@emperor/linux";
+import type { SpawnFailure, SpawnOptions, SpawnResult, Watcher } from "@emperor/linux";
 import type { SpawnFailureReport } from "../court/hands.ts";
 import { isSystemCode, reportFailure } from "./failures.ts";
 import type { HookSet } from "./hook-set.ts";
@@ -18,10 +18,19 @@ function noDescriptors(what: string, error: unknown): SpawnFailureReport {
   };
 }
 
+/** Our end of a pair and the vassal's. */
+interface Pair {
+  readonly own: number;
+  readonly theirs: number;
+}
+
+/** The index of the program that runs (-1 in `copied` mode, where that is still to come), or why there is no child. */
+export type LaunchOutcome = number | SpawnFailureReport;
+
 /**
- * Starts the child of `plan` and writes pid and descriptors into `record`. The answer is the index of
- * the program that runs (-1 in `copied` mode, where the outcome is still to come), or why there is no
- * child.
+ * Starts the child of `plan` and writes pid and descriptors into `record`, whose stage is `launching`
+ * meanwhile; then calls `done`, possibly before this returns. Only a `copied` start is over at once: a
+ * `shared` one waits for its turn and for the child's exec, and the event loop does not.
  */
 export function launch(
   machine: Machine,
@@ -29,41 +38,53 @@ export function launch(
   plan: Plan,
   hooks: HookSet,
   record: ProcessRecord,
-): number | SpawnFailureReport {
-  const opened: number[] = [];
-  const pair = (): { readonly own: number; readonly theirs: number } => {
-    // Our end does not block; the vassal's does, as uWSGI's vassals expect.
-    const [own, theirs] = machine.socketpair({ type: "stream", nonBlocking: "first" });
-    opened.push(own, theirs);
-    return { own, theirs };
-  };
-  const giveUp = (report: SpawnFailureReport): SpawnFailureReport => {
-    for (const fd of opened) machine.close(fd);
-    return report;
-  };
-  let channel: { readonly own: number; readonly theirs: number };
-  let pipe: { readonly own: number; readonly theirs: number } | undefined;
+  done: (outcome: LaunchOutcome) => void,
+): void {
+  const pairs: Pair[] = [];
   try {
-    channel = pair();
-    pipe = plan.piped ? pair() : undefined;
+    // The channel, and the config pipe.
+    for (let wanted = plan.piped ? 2 : 1; wanted > 0; wanted -= 1) pairs.push(makePair(machine));
   } catch (error) {
-    return giveUp(noDescriptors("the channel to the vassal", error));
+    closeAll(machine, pairs);
+    return done(noDescriptors("the channel to the vassal", error));
   }
-  const result = machine.spawn({
+  const [channel, pipe] = pairs;
+  const options: SpawnOptions = {
     ...plan.fixed,
-    fds: planner.fds(channel.theirs, pipe?.theirs),
-  });
-  if (!result.ok) return giveUp(failureReport(plan, hooks, result));
-  machine.close(channel.theirs);
-  if (pipe !== undefined) machine.close(pipe.theirs);
-  record.pid = result.pid;
-  record.pidfd = result.pidfd;
-  record.channelFd = channel.own;
-  record.configFd = pipe?.own ?? NONE;
-  record.statusFd = result.statusFd ?? NONE;
-  record.plan = plan;
-  record.stage = "alive";
-  return result.statusFd === undefined ? result.program : NONE;
+    fds: planner.fds(channel?.theirs ?? NONE, pipe?.theirs),
+  };
+  const settle = (result: SpawnResult): void => {
+    if (!result.ok) {
+      closeAll(machine, pairs);
+      return done(failureReport(plan, hooks, result));
+    }
+    // Not before: until now the child was still to inherit them.
+    for (const { theirs } of pairs) machine.close(theirs);
+    record.pid = result.pid;
+    record.pidfd = result.pidfd;
+    record.channelFd = channel?.own ?? NONE;
+    record.configFd = pipe?.own ?? NONE;
+    record.statusFd = result.statusFd ?? NONE;
+    record.plan = plan;
+    record.stage = "alive";
+    done(result.statusFd === undefined ? result.program : NONE);
+  };
+  record.stage = "launching";
+  if (options.mode === "shared") machine.spawnAsync(options, settle);
+  else settle(machine.spawn(options));
+}
+
+/** Our end does not block; the vassal's does, as uWSGI's vassals expect. */
+function makePair(machine: Machine): Pair {
+  const [own, theirs] = machine.socketpair({ type: "stream", nonBlocking: "first" });
+  return { own, theirs };
+}
+
+function closeAll(machine: Machine, pairs: readonly Pair[]): void {
+  for (const { own, theirs } of pairs) {
+    machine.close(own);
+    machine.close(theirs);
+  }
 }
 
 export function failureReport(

@@ -8,6 +8,7 @@ import type * as linux from "@emperor/linux";
 export type Machine = Pick<
   typeof linux,
   | "spawn"
+  | "spawnAsync"
   | "createWatcher"
   | "socketpair"
   | "readChannel"

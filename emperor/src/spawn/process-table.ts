@@ -5,6 +5,7 @@
 import type { SpawnFailure } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
 import type { ProcessHandle, ReapedProcess } from "../court/hands.ts";
+import type { Signal } from "./machine.ts";
 import type { Plan } from "./plan.ts";
 
 /** What a token of the watcher stands for. */
@@ -29,6 +30,8 @@ export const NONE = -1;
 export type ProcessStage =
   /** `hook-as-emperor-before-vassal` runs: there is no process yet. */
   | "preparing"
+  /** Being started: there may be a child, which only the native side knows. */
+  | "launching"
   /** A child that is not reaped. Only these are ever signalled. */
   | "alive"
   /** Reaped; its last hook may still run. */
@@ -48,6 +51,8 @@ export class ProcessRecord {
   /** Kept until the outcome of the start is known. */
   plan: Plan | undefined;
   failure: SpawnFailure | undefined;
+  /** Ordered while it was being started: what its child gets as soon as there is one. */
+  killAtStart: { readonly signal: Signal; readonly scope: "process" | "tree" } | undefined;
   /** Set when it was reaped before the outcome of its start was known. */
   exit: ReapedProcess | undefined;
   /** The watcher saw its end; it is reaped in this turn. */
@@ -64,6 +69,12 @@ export class ProcessRecord {
   constructor(handle: ProcessHandle, spec: VassalSpec) {
     this.handle = handle;
     this.spec = spec;
+  }
+
+  /** Notes a signal for later. A milder one never takes a stronger one back. */
+  killWhenStarted(signal: Signal, scope: "process" | "tree"): void {
+    if (this.killAtStart?.signal !== "SIGKILL") this.killAtStart = { signal, scope };
+    else if (scope === "tree") this.killAtStart = { signal: "SIGKILL", scope };
   }
 }
 
@@ -86,10 +97,11 @@ export class ProcessTable {
     return this.#records.size;
   }
 
-  /** Children that exist: running, or ended and not reaped. */
+  /** Children that exist or are about to: being started, running, or ended and not reaped. */
   get alive(): number {
     let count = 0;
-    for (const record of this.#records.values()) if (record.stage === "alive") count += 1;
+    for (const { stage } of this.#records.values())
+      if (stage === "alive" || stage === "launching") count += 1;
     return count;
   }
 

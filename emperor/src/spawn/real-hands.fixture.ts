@@ -119,6 +119,15 @@ export class RealHands {
     });
   }
 
+  /** Waits until its process runs. */
+  async started(handle: number): Promise<void> {
+    const find = (): true | undefined =>
+      this.listener.told.some((one) => one.kind === "spawned" && one.handle === handle)
+        ? true
+        : undefined;
+    await this.until(find, `the start of ${handle}`);
+  }
+
   async heard(handle: number, byte: number): Promise<void> {
     const hear = (): true | undefined => (this.bytesOf(handle).includes(byte) ? true : undefined);
     await this.until(hear, `byte ${byte} of ${handle}`);

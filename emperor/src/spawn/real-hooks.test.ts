@@ -104,6 +104,7 @@ describe("hooks", () => {
       ],
     });
     const handle = real.start({ uid: 7, gid: 8 });
+    await real.started(handle);
     await real.hooks.idle();
     expect(readFileSync(out, "utf8")).toBe(`${process.pid} a.ini ${real.pidOf(handle)} 7\nend`);
     expect(existsSync(join(directory, "made"))).toBe(true);
@@ -133,6 +134,7 @@ describe("hooks", () => {
       hookAsEmperor: [hook("exec", `sleep 1000 & echo $! > ${pids}; wait`)],
     });
     const handle = real.start();
+    await real.started(handle);
     await real.hooks.idle();
     expect(real.lines.join()).toContain("took longer than 200 ms and was killed");
     await real.gone(Number(readFileSync(pids, "utf8")));
@@ -160,6 +162,7 @@ describe("hooks", () => {
       hookAsEmperor: [hook("write", `${fifo} x`), hook("writefifo", `${fifo} x`)],
     });
     const handle = real.start();
+    await real.started(handle);
     await real.hooks.idle();
     const lines = real.logger.lines
       .filter(({ level }) => level === "error")

@@ -154,7 +154,7 @@ export class FakeMachine implements Machine {
   readonly spawned: SpawnOptions[] = [];
   readonly open = new Set<number>();
   readonly watched = new Map<number, string>();
-  /** Answers to `spawn`; default: the next pid runs. */
+  /** Answers to `spawn` and `spawnAsync`; default: the next pid runs. */
   answer: ((options: SpawnOptions) => SpawnResult) | undefined;
   /** The n-th call of `socketPair` from now fails with this code. */
   pairFailure: { after: number; readonly code: string } | undefined;
@@ -177,6 +177,30 @@ export class FakeMachine implements Machine {
     this.spawned.push(options);
     if (this.answer !== undefined) return this.answer(options);
     return this.running(options);
+  }
+
+  /** `spawnAsync` answers when the test calls what it finds here, in any order; default: at once. */
+  held: (() => void)[] | undefined;
+
+  spawnAsync(options: SpawnOptions, callback: (result: SpawnResult) => void): void {
+    if (this.held === undefined) return callback(this.spawn(options));
+    this.held.push(() => callback(this.spawn(options)));
+  }
+
+  /** The calls alone, as the package gives them: functions that may be copied. */
+  functions(): Machine {
+    return {
+      spawn: (options) => this.spawn(options),
+      spawnAsync: (options, callback) => this.spawnAsync(options, callback),
+      createWatcher: (onEvents) => this.createWatcher(onEvents),
+      socketpair: () => this.socketpair(),
+      readChannel: (fd, size) => this.readChannel(fd, size),
+      writeChannel: (fd, bytes) => this.writeChannel(fd, bytes),
+      close: (fd) => this.close(fd),
+      reap: (pidfd) => this.reap(pidfd),
+      signalProcess: (pidfd, signal) => this.signalProcess(pidfd, signal),
+      signalGroup: (pgid, signal) => this.signalGroup(pgid, signal),
+    };
   }
 
   /** A start that succeeds. */
