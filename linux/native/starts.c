@@ -130,6 +130,27 @@ static struct seat *add_seat(struct starts *starts) {
   return seat;
 }
 
+/* The seat's thread is idle. */
+static void remove_seat(struct seat *seat) {
+  hand_over(seat, CLOSING);
+  pthread_join(seat->thread, NULL);
+  launcher_release(&seat->launcher);
+  free(seat);
+}
+
+/* When all is quiet: the seats that only stuck children had called for, but those that still have one to bury. */
+static void remove_spare_seats(struct starts *starts) {
+  for (unsigned i = 0; i < starts->seat_count; i++)
+    if (state_of(starts->seats[i]) != FREE) return;
+  while (starts->seat_count > starts->parallel) {
+    struct seat *last = starts->seats[starts->seat_count - 1];
+    bury_overdue(&last->launcher);
+    if (last->launcher.overdue != NULL) return;
+    remove_seat(last);
+    starts->seat_count--;
+  }
+}
+
 struct starts *starts_create(unsigned parallel, void (*wake)(void *context), void *context) {
   struct starts *starts = calloc(1, sizeof *starts);
   if (starts == NULL) return NULL;
@@ -137,14 +158,6 @@ struct starts *starts_create(unsigned parallel, void (*wake)(void *context), voi
   starts->wake = wake;
   starts->context = context;
   return starts;
-}
-
-/* The seat's thread is idle. */
-static void remove_seat(struct seat *seat) {
-  hand_over(seat, CLOSING);
-  pthread_join(seat->thread, NULL);
-  launcher_release(&seat->launcher);
-  free(seat);
 }
 
 void starts_destroy(struct starts *starts) {
@@ -228,5 +241,6 @@ size_t starts_take(struct starts *starts, struct start_result *results) {
     seat->plan = NULL;
     __atomic_store_n(&seat->state, FREE, __ATOMIC_RELEASE);
   }
+  remove_spare_seats(starts);
   return count;
 }

@@ -38,11 +38,8 @@ async function child(options: SpawnOptions): Promise<Spawned> {
 
 const threads = (): number => readdirSync("/proc/self/task").length;
 
-/** More than ever start together, so that the threads and their descriptors are there before anything is counted. */
-beforeAll(async () => {
-  for (const one of await Promise.all(Array.from({ length: 20 }, async () => child(PLAIN))))
-    await ended(one);
-});
+/** The threads and their descriptors are there before anything is counted. */
+beforeAll(async () => void (await ended(await child(PLAIN))));
 
 let directory = "";
 let descriptors: string[] = [];
@@ -187,8 +184,8 @@ describe("asynchronous starts", () => {
       }
     }
     expect(failed).toBe(200);
-    // The stuck ones of other tests made more of them, but not these.
-    expect(threads()).toBe(before);
+    // Those of children that the machine was slow with are gone by now, but for the kernel's book-keeping.
+    await eventually(() => threads() <= before, "the end of spare threads");
   });
 });
 

@@ -79,6 +79,7 @@ int bury(int pidfd) {
   return __atomic_add_fetch(&buried, 1, __ATOMIC_RELAXED);
 }
 
+void bury_overdue(struct launcher *launcher) { (void)launcher; }
 void launcher_release(struct launcher *launcher) { (void)launcher; }
 void table_reserve(struct launcher *launcher) { (void)launcher; }
 
@@ -171,6 +172,40 @@ static void run_stuck(const void *unused) {
   EXPECT(ended_early == STARTS_SEATS, "%d were ended", ended_early);
 }
 
+static int count_threads(void) {
+  int count = 0;
+  DIR *directory = opendir("/proc/self/task");
+  while (readdir(directory) != NULL) count++;
+  closedir(directory);
+  return count - 2;
+}
+
+static void run_spare(const void *unused) {
+  (void)unused;
+  struct owner owner;
+  struct start_result results[STARTS_SEATS];
+  open_owner(&owner, 2);
+  struct plan *plans[6];
+  uint32_t seat;
+  int before = 0;
+  for (int i = 0; i < 6; i++) {
+    plans[i] = make_plan(2 * i);
+    while (begin(&owner, plans[i], &seat) == START_FULL) await_wake(&owner), starts_take(owner.starts, results);
+    if (i == 0) before = count_threads();
+  }
+  EXPECT(count_threads() == before + 4, "%d threads, %d before", count_threads(), before);
+  for (int i = 0; i < 6; i++) release(plans[i]);
+  for (size_t taken = 0; taken < 6; taken += starts_take(owner.starts, results)) await_wake(&owner);
+  // The kernel removes a joined thread's entry a moment later.
+  for (int tries = 0; tries < 10000 && count_threads() > before; tries++) poll(NULL, 0, 1);
+  EXPECT(count_threads() == before, "%d threads, %d before", count_threads(), before);
+  struct plan *plan = make_plan(2);
+  EXPECT(begin(&owner, plan, &seat) == START_BEGUN, "afterwards");
+  release(plan);
+  EXPECT(take_one(&owner).ok, "afterwards");
+  close_owner(&owner);
+}
+
 static void run_refused(const void *unused) {
   (void)unused;
   struct owner owner;
@@ -254,6 +289,7 @@ static void run_many(const void *unused) {
 int main(void) {
   run_case("at most so many at once, each with its own result", run_limit, NULL);
   run_case("stuck ones do not count, and end with the owner", run_stuck, NULL);
+  run_case("the threads that stuck ones called for go with them", run_spare, NULL);
   run_case("a refused clone leaves the seat free", run_refused, NULL);
   run_case("what nobody took is ended", run_untaken, NULL);
   run_case("three thousand in any order", run_many, NULL);
