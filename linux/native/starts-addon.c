@@ -93,6 +93,13 @@ static napi_value start(napi_env env, napi_callback_info info) {
   return make_failure(env, &failure);
 }
 
+/* startsHaveRoom(): whether `start` would not answer [2] now. */
+static napi_value have_room(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct starting *starting = addon_of(env)->starting;
+  return make_bool(env, starting != NULL && starts_have_room(starting->starts));
+}
+
 /* startsTake(records): count; each record is seat, 1, pid, pidfd, program, 0, or seat, 0, stage, errno, index, waitStatus. */
 static napi_value take(napi_env env, napi_callback_info info) {
   napi_value values[1];
@@ -132,5 +139,5 @@ static napi_value close_starts(napi_env env, napi_callback_info info) {
 }
 
 const struct export_entry starts_exports[] = {
-  {"startsOpen", open_starts}, {"start", start}, {"startsTake", take}, {"startsClose", close_starts}, {NULL, NULL},
+  {"startsOpen", open_starts}, {"startsHaveRoom", have_room}, {"start", start}, {"startsTake", take}, {"startsClose", close_starts}, {NULL, NULL},
 };

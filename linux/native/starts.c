@@ -178,23 +178,25 @@ void starts_destroy(struct starts *starts) {
   free(starts);
 }
 
-/* NULL: none now. `*busy`: another one may be free later. */
-static struct seat *find_seat(struct starts *starts, bool *busy) {
-  unsigned working = 0;
-  struct seat *found = NULL;
-  *busy = false;
+bool starts_have_room(struct starts *starts) {
+  unsigned working = 0, taken = 0;
   for (unsigned i = 0; i < starts->seat_count; i++) {
     enum state state = state_of(starts->seats[i]);
     // A result that is not taken counts too: it will be, and another thread would not make that sooner.
     if (state == BUSY || state == DONE) working++;
-    if (state == FREE && found == NULL) found = starts->seats[i];
-    if (state != FREE) *busy = true;
+    if (state != FREE) taken++;
   }
-  if (working >= starts->parallel) return NULL;
-  if (found != NULL) return found;
+  return working < starts->parallel && taken < STARTS_SEATS;
+}
+
+/* There is room. NULL: no thread can be made. */
+static struct seat *find_seat(struct starts *starts) {
+  struct seat *found = NULL;
+  for (unsigned i = 0; i < starts->seat_count; i++)
+    if (state_of(starts->seats[i]) == FREE) return starts->seats[i];
   // All that are needed in quiet times at once, so that they get low numbers for their descriptors.
   unsigned wanted = starts->seat_count < starts->parallel ? starts->parallel : starts->seat_count + 1;
-  while (starts->seat_count < wanted && wanted <= STARTS_SEATS) {
+  while (starts->seat_count < wanted) {
     struct seat *seat = add_seat(starts);
     if (seat == NULL) break;
     if (found == NULL) found = seat;
@@ -203,10 +205,11 @@ static struct seat *find_seat(struct starts *starts, bool *busy) {
 }
 
 enum start_answer starts_begin(struct starts *starts, struct plan *plan, uint32_t *index, struct outcome *failure) {
-  bool busy = false;
-  struct seat *seat = find_seat(starts, &busy);
-  if (seat == NULL && busy) return START_FULL;
+  if (!starts_have_room(starts)) return START_FULL;
+  struct seat *seat = find_seat(starts);
   if (seat == NULL) {
+    // No seat is free, so one that is taken will be.
+    if (starts->seat_count > 0) return START_FULL;
     give_up(failure, STAGE_PREPARE, EAGAIN, 0);
     plan_free(plan);
     return START_FAILED;

@@ -49,6 +49,9 @@ struct starts *starts_create(unsigned parallel, void (*wake)(void *context), voi
  */
 void starts_destroy(struct starts *starts);
 
+/* Whether starts_begin() would not answer START_FULL now: a plan that is refused was made for nothing. */
+bool starts_have_room(struct starts *starts);
+
 /* Takes the plan (a `shared` one) over, unless the answer is START_FULL. `*seat` is free again once its result was taken. */
 enum start_answer starts_begin(struct starts *starts, struct plan *plan, uint32_t *seat, struct outcome *failure);
 

@@ -92,13 +92,17 @@ static napi_value rearm(napi_env env, napi_callback_info info) {
   return done_or_throw(env, watch_rearm(watcher->watch, slot), "rearm", NULL);
 }
 
+/* watchRemove(handle, slot, bytes): number of bytes that were read and not taken. */
 static napi_value remove_slot(napi_env env, napi_callback_info info) {
-  napi_value values[2];
+  napi_value values[3];
   struct watcher *watcher = NULL;
   uint32_t slot = 0;
-  if (!get_arguments(env, info, 2, values) || !get_watcher(env, values[0], &watcher) || !get_u32(env, values[1], &slot)) return NULL;
-  watch_remove(watcher->watch, slot);
-  return make_undefined(env);
+  struct bytes bytes;
+  if (!get_arguments(env, info, 3, values) || !get_watcher(env, values[0], &watcher) || !get_u32(env, values[1], &slot) ||
+      !get_bytes(env, values[2], &bytes))
+    return NULL;
+  if (bytes.length < WATCH_READ) return throw_errno(env, "watchRemove", EINVAL, "array too small");
+  return make_number(env, (double)watch_remove(watcher->watch, slot, bytes.data));
 }
 
 /* watchTake(handle, records, bytes): count; each record is kind, token, eof, offset and length of its bytes. */

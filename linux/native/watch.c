@@ -261,14 +261,28 @@ int watch_rearm(struct watch *watch, uint32_t slot) {
   return result;
 }
 
-void watch_remove(struct watch *watch, uint32_t slot) {
+/* The lock is held. */
+static size_t take_bytes(const struct watch *watch, uint32_t index, uint8_t *bytes) {
+  for (size_t i = 0; i < watch->event_count; i++) {
+    const struct watch_event *event = &watch->events[i];
+    if (event->slot != index || event->generation != watch->slots[index].generation || event->kind != WATCH_CHANNEL) continue;
+    memcpy(bytes, watch->bytes + event->offset, event->length);
+    return event->length;
+  }
+  return 0;
+}
+
+size_t watch_remove(struct watch *watch, uint32_t slot, uint8_t *bytes) {
+  size_t count = 0;
   pthread_mutex_lock(&watch->lock);
   if (slot < watch->slot_count && watch->slots[slot].used) {
+    count = take_bytes(watch, slot, bytes);
     // Fails when the caller closed the descriptor first; the generation covers that too.
     control(watch, EPOLL_CTL_DEL, slot);
     free_slot(watch, slot);
   }
   pthread_mutex_unlock(&watch->lock);
+  return count;
 }
 
 size_t watch_take(struct watch *watch, struct watch_event *events, uint8_t *bytes) {

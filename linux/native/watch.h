@@ -37,8 +37,11 @@ void watch_destroy(struct watch *watch);
 /* Slot number, or -1 with errno. */
 int watch_add(struct watch *watch, int fd, enum watch_kind kind, double token);
 int watch_rearm(struct watch *watch, uint32_t slot);
-/* After it returns no event of the slot is taken any more. */
-void watch_remove(struct watch *watch, uint32_t slot);
+/*
+ * After it returns no event of the slot is taken any more. Bytes of a channel that were read and not
+ * taken are gone from the kernel, so they are given here: at most WATCH_READ. Returns their number.
+ */
+size_t watch_remove(struct watch *watch, uint32_t slot, uint8_t *bytes);
 
 /* Takes the whole batch: at most WATCH_BATCH events, WATCH_BYTES bytes. Returns the number of events. */
 size_t watch_take(struct watch *watch, struct watch_event *events, uint8_t *bytes);

@@ -17,6 +17,7 @@ export interface NativeAddon {
   install(factory: typeof makeLinuxError): void;
   spawn(numbers: Float64Array, text: string): Float64Array;
   startsOpen(onWake: () => void): void;
+  startsHaveRoom(): boolean;
   start(numbers: Float64Array, text: string): Float64Array;
   startsTake(records: Float64Array): number;
   startsClose(): void;
@@ -24,7 +25,7 @@ export interface NativeAddon {
   watchCreate(onWake: () => void): WatchHandle;
   watchAdd(handle: WatchHandle, fd: number, kind: number, token: number): number;
   watchRearm(handle: WatchHandle, slot: number): void;
-  watchRemove(handle: WatchHandle, slot: number): void;
+  watchRemove(handle: WatchHandle, slot: number, bytes: Uint8Array): number;
   watchTake(handle: WatchHandle, records: Float64Array, bytes: Uint8Array): number;
   watchRef(handle: WatchHandle, keepsAlive: boolean): void;
   watchClose(handle: WatchHandle): void;

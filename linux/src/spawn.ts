@@ -81,6 +81,7 @@ class Starts {
 
   /** False: no seat is free, and `#onWake` will come. */
   #begin(start: Start): boolean {
+    if (!native.startsHaveRoom()) return false;
     const plan = packPlan(start.options);
     if (plan === undefined) {
       setImmediate(start.callback, malformed());

@@ -232,8 +232,11 @@ export interface Watcher {
   addStatus(fd: number, token: number): void;
   addReadable(fd: number, token: number): void;
   rearm(token: number): void;
-  /** After it returns no further event of this token is delivered. Unknown tokens are ignored. */
-  remove(token: number): void;
+  /**
+   * After it returns no further event of this token is delivered. What was read from a channel and not
+   * delivered yet is returned, for it is in the kernel no more. Unknown tokens are ignored.
+   */
+  remove(token: number): Uint8Array | undefined;
   /** Number of descriptors watched. */
   readonly size: number;
   /** Let the process exit although the watcher lives / keep it alive. */

@@ -119,15 +119,17 @@ class EpollWatcher implements Watcher {
     if (slot !== undefined) native.watchRearm(this.handle, slot);
   }
 
-  remove(token: number): void {
+  remove(token: number): Uint8Array | undefined {
     const slot = this.slots.get(token);
-    if (slot === undefined) return;
+    if (slot === undefined) return undefined;
     this.slots.delete(token);
     this.statusReaders.delete(token);
-    native.watchRemove(this.handle, slot);
+    // The batch in the hands of `onEvents` has copies of its own.
+    const unread = native.watchRemove(this.handle, slot, this.bytes);
     const index = this.delivering?.findIndex((event) => event.token === token) ?? -1;
     // In place, so that whoever iterates over the batch neither skips nor repeats an event.
     if (index >= 0) this.delivering?.splice(index, 1, { kind: "readable", token: -1 });
+    return unread === 0 ? undefined : this.bytes.slice(0, unread);
   }
 
   unref(): void {

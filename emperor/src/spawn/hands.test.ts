@@ -307,6 +307,17 @@ describe("a running process", () => {
     ]);
   });
 
+  test("is heard although the watcher had read and not delivered it, and in order", () => {
+    const { listener, machine, exit } = running();
+    machine.taken = Uint8Array.of(5);
+    machine.unread = Uint8Array.of(17);
+    machine.emit([exit]);
+    expect(listener.told.slice(0, 2)).toEqual([
+      { kind: "bytes", handle: 1, bytes: [5] },
+      { kind: "bytes", handle: 1, bytes: [17] },
+    ]);
+  });
+
   test("is heard before its end is told, also when the watcher saw the end first", () => {
     const { listener, machine, exit, token } = running();
     machine.emit([exit, { kind: "channel", token, bytes: Uint8Array.of(17), eof: true }]);

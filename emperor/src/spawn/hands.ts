@@ -345,7 +345,9 @@ export class MachineHands implements Hands {
   /** Bytes that the dead process had written and nobody had read. */
   #lastWords(record: ProcessRecord): void {
     if (record.abandoned || record.channelFd === NONE) return;
-    this.watcher.remove(tokenOf(record.handle, WATCH.channel));
+    // The watcher's thread may have taken some of it in this moment.
+    const taken = this.watcher.remove(tokenOf(record.handle, WATCH.channel));
+    if (taken !== undefined) this.#listener.onBytes(record.handle, taken);
     let bytes: Uint8Array | undefined;
     try {
       bytes = this.#machine.readChannel(record.channelFd, LAST_WORDS_BYTES);

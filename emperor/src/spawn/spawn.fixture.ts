@@ -160,6 +160,8 @@ export class FakeMachine implements Machine {
   pairFailure: { after: number; readonly code: string } | undefined;
   watchFailure: string | undefined;
   unread: Uint8Array | undefined;
+  /** What the watcher has read and not delivered, for the next `remove`. */
+  taken: Uint8Array | undefined;
   status: ExitStatus | undefined = exitStatus(0);
   /** What `writeChannel` answers; default: everything fits. */
   onWrite: ((bytes: Uint8Array) => number) | undefined;
@@ -232,6 +234,9 @@ export class FakeMachine implements Machine {
       rearm: (token) => void calls.push(`rearm ${token}`),
       remove: (token) => {
         if (watched.delete(token)) calls.push(`unwatch ${token}`);
+        const taken = this.taken;
+        this.taken = undefined;
+        return taken;
       },
       get size() {
         return watched.size;

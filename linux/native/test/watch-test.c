@@ -111,7 +111,11 @@ static void run_stale(const void *unused) {
     EXPECT(slot >= 0 && write(pair[1], "old", 3) == 3, "errno %d", errno);
     // Sometimes the thread has the event by now, sometimes not.
     if (round % 3 == 0) poll(&(struct pollfd){.fd = owner->wakes, .events = POLLIN}, 1, 1000);
-    watch_remove(owner->watch, (uint32_t)slot);
+    // Whoever has them, none of the bytes is lost.
+    uint8_t bytes[WATCH_READ];
+    size_t taken = watch_remove(owner->watch, (uint32_t)slot, bytes);
+    ssize_t left = recv(pair[0], bytes + taken, sizeof bytes - taken, MSG_DONTWAIT);
+    EXPECT(taken + (left > 0 ? (size_t)left : 0) == 3 && memcmp(bytes, "old", 3) == 0, "%zu taken, %zd left", taken, left);
     close(pair[0]);
     close(pair[1]);
     make_pair(pair);
@@ -121,7 +125,7 @@ static void run_stale(const void *unused) {
     // A wake-up may be for the stale event alone.
     for (int tries = 0; count == 0 && tries < 3; tries++) count = take(owner, 10000);
     EXPECT(count == 1 && owner->events[0].token == 2 * round + 1, "%zu events, token %g in round %d", count, owner->events[0].token, round);
-    watch_remove(owner->watch, (uint32_t)slot);
+    watch_remove(owner->watch, (uint32_t)slot, bytes);
     close(pair[0]);
     close(pair[1]);
   }
@@ -134,7 +138,8 @@ static void run_refusals(const void *unused) {
   EXPECT(watch_add(owner->watch, 999, WATCH_READABLE, 1) == -1 && errno == EBADF, "errno %d", errno);
   int slot = watch_add(owner->watch, owner->wakes, WATCH_READABLE, 1);
   EXPECT(slot >= 0 && watch_add(owner->watch, owner->wakes, WATCH_READABLE, 2) == -1 && errno == EEXIST, "errno %d", errno);
-  watch_remove(owner->watch, 12345);
+  uint8_t bytes[WATCH_READ];
+  EXPECT(watch_remove(owner->watch, 12345, bytes) == 0, "unknown slots are ignored");
   EXPECT(watch_rearm(owner->watch, 12345) == 0, "unknown slots are ignored");
   stop(owner);
 }
