@@ -10,7 +10,7 @@ import { close, listen } from "@emperor/linux";
 import { describe, expect, it } from "vitest";
 import { waitFor } from "../harness/wait.ts";
 import { VassalFolder, get } from "./vassal-harness.ts";
-import { exchange, packet } from "./vassal-uwsgi-client.ts";
+import { closing, exchange, packet } from "./vassal-uwsgi-client.ts";
 
 const LISTENER = `export default (q, s) => s.end("hello " + (q.socket.encrypted === true) + " " + process.pid);`;
 
@@ -93,7 +93,7 @@ describe("what is no request", () => {
       await vassal.accepting(2);
       expect(await exchange(folder.file("app.sock"), packet())).toContain("hello");
       await Promise.all(
-        slow.map(async (socket) => socket.closed || (socket.resume(), once(socket, "close"))),
+        slow.map(async (socket) => socket.closed || (socket.resume(), closing(socket))),
       );
     } finally {
       for (const socket of slow) socket.destroy();

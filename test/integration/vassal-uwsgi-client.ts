@@ -1,5 +1,4 @@
 /** A client that speaks the uwsgi protocol, or whatever bytes a test wants. Knows no vassal. */
-import { once } from "node:events";
 import { Socket, connect } from "node:net";
 import * as linux from "@emperor/linux";
 import { encodeDictionary, encodePacket } from "@emperor/protocol";
@@ -24,8 +23,13 @@ export async function exchange(path: string, bytes: Uint8Array): Promise<string>
   let answer = "";
   socket.on("data", (chunk: Buffer) => (answer += chunk.toString("latin1")));
   socket.on("error", () => undefined);
-  const closed = once(socket, "close");
+  const closed = closing(socket);
   socket.write(bytes);
   await closed;
   return answer;
+}
+
+/** Resolves when the socket is closed, by an end or by a reset: who hangs up on unread bytes resets. */
+export function closing(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once("close", () => resolve()));
 }

@@ -58,7 +58,7 @@ class Fixture {
     const socket = this.client();
     const answer: Buffer[] = [];
     socket.on("data", (chunk: Buffer) => answer.push(chunk));
-    const closed = once(socket, "close");
+    const closed = closing(socket);
     for (const chunk of chunks)
       await new Promise<void>((resolve) => socket.write(chunk, () => resolve()));
     await closed;
@@ -215,7 +215,7 @@ describe("UwsgiServer", () => {
     await drained;
     expect(outgoing.writableNeedDrain).toBe(false);
     outgoing.end();
-    await once(socket, "close");
+    await closing(socket);
   });
 
   it("delivers the response to a request whose body nobody reads", async () => {
@@ -250,7 +250,7 @@ describe("UwsgiServer", () => {
     const socket = fixture.client();
     socket.end(bytes);
     socket.resume();
-    await once(socket, "close");
+    await closing(socket);
     expect(fixture.uwsgi.faults).toMatchObject({ malformed: 1 });
   });
 
@@ -270,7 +270,7 @@ describe("UwsgiServer", () => {
         async (bytes, cut) => {
           const socket = fixture.client();
           socket.resume();
-          const closed = once(socket, "close");
+          const closed = closing(socket);
           socket.write(bytes.subarray(0, cut));
           socket.end(bytes.subarray(cut));
           await closed;
@@ -281,6 +281,11 @@ describe("UwsgiServer", () => {
     expect(await fixture.exchange(packet())).toMatch(/GET \/ $/);
   });
 });
+
+/** Resolves when the socket is closed, by an end or by a reset: a server that hangs up on unread bytes resets. */
+function closing(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once("close", () => resolve()));
+}
 
 function withResolvers<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
   let resolve: (value: Value) => void = () => undefined;
