@@ -268,6 +268,14 @@ export class EmperorUnderTest {
     return descriptorsOf(this.pid).size;
   }
 
+  /** ... when its directory is watched, which comes after the boot: counted before, it would be too low for ever. */
+  async watchingDescriptorCount(): Promise<number> {
+    await this.wait("the watch of its directory", () =>
+      [...descriptorsOf(this.pid).values()].includes("anon_inode:inotify"),
+    );
+    return this.descriptorCount();
+  }
+
   // --- waits
 
   wait<T>(

@@ -141,7 +141,7 @@ describe("a vassal", () => {
   test("fifty that crash, are deleted, changed and killed at once leave no descriptor and no process behind", async () => {
     const emperor = await startEmperor();
     await expectGoodGovernment(emperor);
-    const before = emperor.descriptorCount();
+    const before = await emperor.watchingDescriptorCount();
     for (let n = 0; n < 50; n++) {
       const behaviour =
         (["loyal", "crashes-at-once", "crashes-loyal", "closes-channel", "never-loyal"] as const)[

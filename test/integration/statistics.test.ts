@@ -119,7 +119,7 @@ describe("rude clients", () => {
         (await emperor.stats()).vassals.filter(({ loyal: isLoyal }) => isLoyal === 1).length === 40
       );
     });
-    const before = emperor.descriptorCount();
+    const before = await emperor.watchingDescriptorCount();
     for (let n = 0; n < 30; n++) await silentClient(emperor.statsAddress ?? "");
     emperor.put("new.ini", loyal);
     await emperor.vassalWith("new.ini", { loyal: 1 });
@@ -138,7 +138,7 @@ describe("rude clients", () => {
   test("of HTTP who never send a request are dropped", async () => {
     const emperor = await startEmperor({ args: ["--stats-http"], impatient: true });
     await emperor.wait("an answer", () => emperor.rawStats("GET / HTTP/1.0\r\n\r\n"));
-    const before = emperor.descriptorCount();
+    const before = await emperor.watchingDescriptorCount();
     for (let n = 0; n < 5; n++) await silentClient(emperor.statsAddress ?? "");
     const answer = await emperor.rawStats("GET / HTTP/1.0\r\n\r\n");
     expect(answer).toContain('"vassals"');
