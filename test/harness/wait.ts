@@ -17,7 +17,7 @@ export interface WaitOptions {
   readonly witness?: Witness;
 }
 
-const DEFAULT_DEADLINE_MS = 15_000;
+const DEFAULT_DEADLINE_MS = 30_000;
 /** Conditions about the world outside (/proc, statistics) have no event to wait for. */
 const LOOK_AGAIN_MS = 25;
 

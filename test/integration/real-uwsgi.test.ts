@@ -60,7 +60,7 @@ function governUwsgi(options: StartOptions = {}): Promise<EmperorUnderTest> {
 function ask(emperor: EmperorUnderTest): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const call = request(
-      { socketPath: join(emperor.run.path, "app.sock"), path: "/", timeout: 10_000 },
+      { socketPath: join(emperor.run.path, "app.sock"), path: "/", timeout: 30_000 },
       (response) => {
         let body = "";
         response.setEncoding("utf8");

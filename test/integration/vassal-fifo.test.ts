@@ -64,7 +64,7 @@ it("renews the copies of a command, all of them or one after the other", async (
     ["c", 8],
   ] as const) {
     writeFileSync(folder.file("fifo"), order);
-    await expect.poll(starts, { timeout: 10_000 }).toBe(expected);
+    await expect.poll(starts, { timeout: 30_000 }).toBe(expected);
   }
   expect(vassal.exit).toBeUndefined();
 });

@@ -241,12 +241,12 @@ export async function get(
         }),
       );
     };
-    const options = { agent: agent ?? new Agent({ keepAlive: false }), timeout: 15_000 };
+    const options = { agent: agent ?? new Agent({ keepAlive: false }), timeout: 30_000 };
     const outgoing =
       typeof url === "string"
         ? request(url, options, onResponse)
         : request({ ...url, ...options }, onResponse);
-    outgoing.once("timeout", () => outgoing.destroy(new Error("no answer within 15 s")));
+    outgoing.once("timeout", () => outgoing.destroy(new Error("no answer within 30 s")));
     outgoing.once("error", reject);
     outgoing.end();
   });

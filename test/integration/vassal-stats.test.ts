@@ -83,7 +83,7 @@ it("counts a worker's new start, and shows one that hangs as busy", async () => 
   const { body } = await get(`${folder.url}hang`);
   expect(body).not.toBe(String(first?.["pid"]));
   await expect
-    .poll(async () => (await read(where)).workers[0], { timeout: 10_000 })
+    .poll(async () => (await read(where)).workers[0], { timeout: 30_000 })
     .toMatchObject({ respawn_count: 1, status: "busy", pid: Number(body) });
   vassal.send(0);
   await vassal.ended();

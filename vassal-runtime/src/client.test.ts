@@ -87,7 +87,7 @@ describe("with an Emperor", () => {
       vassal.reinforcements(),
       vassal.beat(),
     ]).toEqual(Array.from({ length: 7 }, () => true));
-    await vi.waitFor(() => expect(heard).toEqual([1, 5, 17, 2, 22, 30, 26]));
+    await expect.poll(() => heard).toEqual([1, 5, 17, 2, 22, 30, 26]);
   });
 
   it("beats at once and then regularly, until stopped", async () => {
@@ -99,7 +99,7 @@ describe("with an Emperor", () => {
     vassal.stopHeartbeat();
     vi.advanceTimersByTime(30_000);
     vassal.loyal();
-    await vi.waitFor(() => expect(heard).toEqual([26, 26, 26, 26, 17]));
+    await expect.poll(() => heard).toEqual([26, 26, 26, 26, 17]);
     expect(() => vassal.heartbeat(0)).toThrow(RangeError);
   });
 
@@ -109,7 +109,7 @@ describe("with an Emperor", () => {
     vassal.on("reload", () => events.push("reload"));
     vassal.on("stop", (graceful) => events.push(graceful));
     emperor.write(Uint8Array.of(1, 77, 2, 255, 0));
-    await vi.waitFor(() => expect(events).toEqual(["reload", true, false]));
+    await expect.poll(() => events).toEqual(["reload", true, false]);
     expect(vassal.unknownBytes).toBe(2);
   });
 
@@ -118,7 +118,7 @@ describe("with an Emperor", () => {
     let lost = 0;
     vassal.on("lost", () => (lost += 1));
     emperor.destroy();
-    await vi.waitFor(() => expect(lost).toBe(1));
+    await expect.poll(() => lost).toBe(1);
     expect(vassal.connected).toBe(false);
     expect(vassal.reason).toContain("closed");
     expect(vassal.loyal()).toBe(false);
@@ -133,11 +133,11 @@ describe("with an Emperor", () => {
     cleanups.push(() => exit.mockRestore());
     const { emperor } = court({ defaultActions: true });
     emperor.write(Uint8Array.of(1));
-    await vi.waitFor(() => expect(exit.mock.calls).toEqual([[0]]));
+    await expect.poll(() => exit.mock.calls).toEqual([[0]]);
     emperor.write(Uint8Array.of(2));
-    await vi.waitFor(() => expect(exit.mock.calls).toEqual([[0], [0]]));
+    await expect.poll(() => exit.mock.calls).toEqual([[0], [0]]);
     emperor.destroy();
-    await vi.waitFor(() => expect(exit.mock.calls).toEqual([[0], [0], [1]]));
+    await expect.poll(() => exit.mock.calls).toEqual([[0], [0], [1]]);
   });
 
   it("drops messages when the Emperor never reads, instead of keeping them", () => {
