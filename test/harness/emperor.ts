@@ -25,7 +25,7 @@ import { tmpdir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import type { StatsDocument, StatsVassal } from "@emperor/protocol";
 import { expect, inject, onTestFinished } from "vitest";
-import { descriptorsOf, isAlive, markedProcesses, renderTree } from "./processes.ts";
+import { descriptorsOf, isAlive, markedProcesses, renderTree, signalTo } from "./processes.ts";
 import { Reports } from "./reports.ts";
 import type { Report } from "./reports.ts";
 import { exchange } from "./sockets.ts";
@@ -242,7 +242,7 @@ export class EmperorUnderTest {
   }
 
   signal(signal: NodeJS.Signals): void {
-    process.kill(this.pid, signal);
+    signalTo(this.pid, signal);
   }
 
   // --- what an operator sees
@@ -404,7 +404,7 @@ export class EmperorUnderTest {
 
 function endProcess(pid: number): void {
   try {
-    process.kill(pid, "SIGKILL");
+    signalTo(pid, "SIGKILL");
   } catch {
     // It was faster.
   }

@@ -36,6 +36,12 @@ export function processInfo(pid: number): ProcessInfo | undefined {
   }
 }
 
+/** Signals one process, never a group: 0, which is what an empty pidfile reads as, would be the tests' own. */
+export function signalTo(pid: number, signal: NodeJS.Signals): void {
+  if (!Number.isInteger(pid) || pid <= 1) throw new Error(`${pid} is no pid to send ${signal} to`);
+  process.kill(pid, signal);
+}
+
 /** Runs and is no zombie. */
 export function isAlive(pid: number): boolean {
   const info = processInfo(pid);

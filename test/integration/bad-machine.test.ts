@@ -6,6 +6,7 @@ import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest } from "../harness/emperor.ts";
 import { programTest } from "../harness/privileges.ts";
+import { signalTo } from "../harness/processes.ts";
 
 const loyal = vassalConfig("loyal");
 
@@ -112,7 +113,7 @@ describe("the wall clock", () => {
     for (const jump of [day, -day, 0]) {
       setClock(emperor, jump);
       const { pid } = await emperor.vassalWith("a.ini", { loyal: 1 });
-      process.kill(pid, "SIGKILL");
+      signalTo(pid, "SIGKILL");
       count += 1;
       const next = await emperor.started("a.ini", count);
       const stats = await emperor.vassalWith("a.ini", { loyal: 1, pid: next.pid });

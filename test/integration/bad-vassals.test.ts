@@ -5,7 +5,7 @@ import { describe, expect, inject, test } from "vitest";
 import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest } from "../harness/emperor.ts";
-import { isAlive, processInfo } from "../harness/processes.ts";
+import { isAlive, processInfo, signalTo } from "../harness/processes.ts";
 
 const loyal = vassalConfig("loyal");
 
@@ -120,7 +120,7 @@ describe("a vassal", () => {
     for (const pid of stopped) await emperor.gone(pid);
     const orphaned = childrenOf("b.ini");
     const { pid } = await emperor.vassalWith("b.ini");
-    process.kill(pid, "SIGKILL");
+    signalTo(pid, "SIGKILL");
     await emperor.started("b.ini", 2);
     for (const child of orphaned) await emperor.gone(child);
   });
@@ -153,7 +153,7 @@ describe("a vassal", () => {
       return new Set(emperor.run.reports.of("started").map((report) => report.name)).size >= 50;
     });
     for (const { pid } of emperor.run.reports.of("started").slice(0, 20)) {
-      if (isAlive(pid) && processInfo(pid)?.parent === emperor.pid) process.kill(pid, "SIGKILL");
+      if (isAlive(pid) && processInfo(pid)?.parent === emperor.pid) signalTo(pid, "SIGKILL");
     }
     for (let n = 0; n < 50; n += 2) emperor.touch(`v${n}.ini`);
     for (let n = 0; n < 50; n++) emperor.remove(`v${n}.ini`);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor } from "../harness/emperor.ts";
-import { isAlive, processInfo } from "../harness/processes.ts";
+import { isAlive, processInfo, signalTo } from "../harness/processes.ts";
 
 const loyal = vassalConfig("loyal");
 
@@ -11,7 +11,7 @@ describe("respawn", () => {
     // No scan helps within this test.
     const emperor = await startEmperor({ vassals: { "a.ini": loyal }, frequencySeconds: 60 });
     const first = await emperor.vassalWith("a.ini", { loyal: 1 });
-    process.kill(first.pid, "SIGKILL");
+    signalTo(first.pid, "SIGKILL");
     const second = await emperor.started("a.ini", 2);
     expect(second.pid).not.toBe(first.pid);
     await emperor.vassalWith("a.ini", { loyal: 1, pid: second.pid });
@@ -32,7 +32,7 @@ describe("respawn", () => {
   test("no zombie is left", async () => {
     const emperor = await startEmperor({ vassals: { "a.ini": loyal } });
     const { pid } = await emperor.vassalWith("a.ini", { loyal: 1 });
-    process.kill(pid, "SIGKILL");
+    signalTo(pid, "SIGKILL");
     await emperor.started("a.ini", 2);
     await emperor.wait("the dead one to be reaped", () => processInfo(pid) === undefined);
   });
@@ -158,7 +158,7 @@ describe("heartbeat", () => {
       args: ["--emperor-required-heartbeat", "1"],
     });
     const { pid } = await emperor.report("silent", "a.ini");
-    process.kill(pid, "SIGSTOP");
+    signalTo(pid, "SIGSTOP");
     await emperor.gone(pid);
     await emperor.started("a.ini", 2);
   });

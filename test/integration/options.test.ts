@@ -6,7 +6,7 @@ import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { vassalConfig } from "../harness/configs.ts";
 import { emperorCommand, newRun, startEmperor } from "../harness/emperor.ts";
 import type { Run } from "../harness/emperor.ts";
-import { processInfo } from "../harness/processes.ts";
+import { processInfo, signalTo } from "../harness/processes.ts";
 import { waitFor } from "../harness/wait.ts";
 
 const loyal = vassalConfig("loyal");
@@ -230,13 +230,13 @@ describe("files that the Emperor writes", () => {
     expect(output).toBe("");
     const pid = Number(readFileSync(join(run.path, "file.pid"), "utf8"));
     onTestFinished(() => {
-      if (processInfo(pid)?.command.includes("emperor") === true) process.kill(pid, "SIGKILL");
+      if (processInfo(pid)?.command.includes("emperor") === true) signalTo(pid, "SIGKILL");
     });
     await waitFor("the vassal of the daemon", () => run.reports.of("settled", "a.ini")[0]);
     await waitFor("the daemon's log", () =>
       readFileSync(join(run.path, "daemon.log"), "utf8").includes("starting uWSGI Emperor"),
     );
-    process.kill(pid, "SIGTERM");
+    signalTo(pid, "SIGTERM");
     await waitFor("the daemon and its vassal to be gone", () => run.processes().length === 0);
   });
 });

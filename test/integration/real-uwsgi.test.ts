@@ -6,7 +6,7 @@ import { describe, expect } from "vitest";
 import { startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest, Run, StartOptions } from "../harness/emperor.ts";
 import { realUwsgi, uwsgiTest } from "../harness/privileges.ts";
-import { childrenOf, isAlive } from "../harness/processes.ts";
+import { childrenOf, isAlive, signalTo } from "../harness/processes.ts";
 
 const APPLICATION = `
 import json, os, time
@@ -143,7 +143,7 @@ describe("a real uWSGI", () => {
     await emperor.vassalWith("app.ini", { accepting: 1 });
     await ask(emperor);
     const { pid } = await emperor.vassalWith("app.ini", { loyal: 1 });
-    process.kill(pid, "SIGKILL");
+    signalTo(pid, "SIGKILL");
     const { ppid } = await emperor.wait(
       "an answer of the new one",
       async () => {

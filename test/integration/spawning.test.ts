@@ -6,7 +6,7 @@ import { describe, expect, inject, test } from "vitest";
 import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor } from "../harness/emperor.ts";
 import type { Run } from "../harness/emperor.ts";
-import { processInfo } from "../harness/processes.ts";
+import { processInfo, signalTo } from "../harness/processes.ts";
 
 const loyal = vassalConfig("loyal");
 
@@ -274,7 +274,7 @@ describe("hooks", () => {
       );
     });
     expect(first).toBe(`a.ini ${pid}\n`);
-    process.kill(pid, "SIGKILL");
+    signalTo(pid, "SIGKILL");
     const again = await emperor.started("a.ini", 2);
     await emperor.wait("the hook to have run again", () => {
       return readFileSync(join(emperor.run.path, "starts"), "utf8").endsWith(

@@ -1,7 +1,7 @@
 /** Programs that accompany the app: their life, and their end with the vassal's. */
 import { existsSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { isAlive } from "../harness/processes.ts";
+import { isAlive, signalTo } from "../harness/processes.ts";
 import { waitFor } from "../harness/wait.ts";
 import { VassalFolder, get } from "./vassal-harness.ts";
 
@@ -23,8 +23,8 @@ it.each(["node-app = app.mjs", "node-app = app.mjs\nmaster = true", "command = s
     await vassal.accepting();
     await vassal.untilLog(/daemon one lives/);
     await vassal.untilLog(/daemon two lives/);
-    const pid = Number(readFileSync(folder.file("one.pid"), "utf8"));
-    process.kill(pid, "SIGKILL");
+    const pid = await pidIn(folder.file("one.pid"));
+    signalTo(pid, "SIGKILL");
     await vassal.untilLog(
       /daemon "?exec sh daemon.sh one"? was ended by SIGKILL: starting it again in 1000 ms/,
     );
@@ -78,22 +78,27 @@ it("finds a smart daemon by its pidfile, leaves it behind, and starts it when it
     folder.ini(`${app}\nsmart-attach-daemon2 = smart.pid sh smart.sh`);
     const first = folder.start();
     await first.untilLog(/daemon "?sh smart.sh"? runs as process \d+[^]*runs as process/);
-    const pid = Number(readFileSync(folder.file("smart.pid"), "utf8"));
+    const pid = await pidIn(folder.file("smart.pid"));
     first.send(2);
     expect(await first.ended()).toEqual({ code: 0, signal: null });
     expect(isAlive(pid)).toBe(true);
     const second = folder.start();
     await second.untilLog(new RegExp(`runs already as process ${pid}`));
     folder.write("smart.pid", "");
-    process.kill(pid, "SIGKILL");
+    signalTo(pid, "SIGKILL");
     await second.untilLog(/ended: starting it again in 1000 ms/);
-    const next = await waitFor("the next daemon", () => {
-      const found = Number(readFileSync(folder.file("smart.pid"), "utf8"));
-      return found > 1 ? found : undefined;
-    });
+    const next = await pidIn(folder.file("smart.pid"));
     second.send(0);
     await second.ended();
-    process.kill(next, "SIGKILL");
+    signalTo(next, "SIGKILL");
     await folder.untilAlone();
   }
 });
+
+/** A shell empties the file before it writes to it. */
+async function pidIn(path: string): Promise<number> {
+  return waitFor(`a pid in ${path}`, () => {
+    const found = Number(readFileSync(path, "utf8"));
+    return found > 1 ? found : undefined;
+  });
+}

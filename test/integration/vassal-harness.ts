@@ -11,7 +11,7 @@ import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isAlive, markedProcesses, renderTree } from "../harness/processes.ts";
+import { isAlive, markedProcesses, renderTree, signalTo } from "../harness/processes.ts";
 import { waitFor } from "../harness/wait.ts";
 import type { Witness } from "../harness/wait.ts";
 
@@ -206,7 +206,7 @@ export class VassalFolder implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const vassal of this.#running) if (vassal.exit === undefined) vassal.child.kill("SIGKILL");
-    for (const pid of this.processes()) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    for (const pid of this.processes()) if (isAlive(pid)) signalTo(pid, "SIGKILL");
     await this.untilAlone();
     rmSync(this.path, { recursive: true, force: true });
   }

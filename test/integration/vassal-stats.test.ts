@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { VassalFolder, freePort, get } from "./vassal-harness.ts";
+import { signalTo } from "../harness/processes.ts";
+import { waitFor } from "../harness/wait.ts";
 
 interface Document {
   readonly version: string;
@@ -35,6 +37,14 @@ async function read(where: { port: number } | { path: string }): Promise<Documen
   return JSON.parse(text) as Document;
 }
 
+/** ... when every worker has told of itself, which it does soon after it accepts. */
+async function readAll(where: { port: number } | { path: string }): Promise<Document> {
+  return waitFor("the report of every worker", async () => {
+    const document = await read(where);
+    return document.workers.every(({ pid }) => Number(pid) > 1) && document;
+  });
+}
+
 it.each(["processes = 1", "processes = 2"])("counts requests: %s", async (processes) => {
   await using folder = await VassalFolder.create();
   folder.write("app.mjs", APP);
@@ -43,7 +53,7 @@ it.each(["processes = 1", "processes = 2"])("counts requests: %s", async (proces
   const vassal = folder.start();
   await vassal.accepting();
   for (const path of ["", "a", "fail"]) await get(folder.url + path);
-  const document = await read({ port });
+  const document = await readAll({ port });
   expect(document).toMatchObject({
     version: "0.1.0",
     pid: vassal.pid,
@@ -77,8 +87,8 @@ it("counts a worker's new start, and shows one that hangs as busy", async () => 
   const vassal = folder.start();
   await vassal.accepting();
   const where = { path: folder.file("stats.sock") };
-  const [first] = (await read(where)).workers;
-  process.kill(Number(first?.["pid"]), "SIGKILL");
+  const [first] = (await readAll(where)).workers;
+  signalTo(Number(first?.["pid"]), "SIGKILL");
   await vassal.untilLog(/was ended by SIGKILL/);
   const { body } = await get(`${folder.url}hang`);
   expect(body).not.toBe(String(first?.["pid"]));

@@ -3,6 +3,7 @@ import { readFileSync, realpathSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import { expect, it } from "vitest";
 import { VassalFolder, freePort, get } from "./vassal-harness.ts";
+import { signalTo } from "../harness/processes.ts";
 
 /** Behind pyenv and the like stands the real program. */
 const PYTHON = realpathSync(
@@ -112,12 +113,12 @@ time.sleep(1000)`,
   expect(vassal.bytes).toEqual([1, 5]);
   expect(vassal.log).toMatch(/says: "?copy 2/);
   const pid = Number(/copy 2 is (\d+)/.exec(vassal.log)?.[1]);
-  process.kill(pid, "SIGKILL");
+  signalTo(pid, "SIGKILL");
   await vassal.untilLog(/was ended by SIGKILL: starting it again in 1000 ms/);
   await vassal.untilLog(/copy 2 is[^]*copy 2 is/);
   const next = Number(/copy 2 is \d+[^]*copy 2 is (\d+)/.exec(vassal.log)?.[1]);
   expect(next).not.toBe(pid);
-  process.kill(next, "SIGKILL");
+  signalTo(next, "SIGKILL");
   await vassal.untilLog(/starting it again in 2000 ms/);
   vassal.send(0);
   expect(await vassal.ended()).toEqual({ code: 0, signal: null });
