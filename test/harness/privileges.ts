@@ -10,9 +10,28 @@ import type { DefineTest } from "../../linux/test/privileges.ts";
 
 export { isRoot, otherUserTest, rootTest };
 
-/** The newest Node, where `.ci/run` puts it. */
-export const newestNode = resolve(import.meta.dirname, "../../.tools/node-newest/bin/node");
-export const newestNodeTest = needing(existsSync(newestNode), "needs the newest Node in .tools");
+/** A Node of another version than the one that runs the tests, with its version; undefined where there is none. */
+export interface OtherNode {
+  readonly path: string;
+  readonly version: string;
+}
+
+/** The newest one where `.ci/run` puts it; while the tests run on that, what OTHER_NODE names, as `.ci/run` does. */
+function findOtherNode(): OtherNode | undefined {
+  const newest = resolve(import.meta.dirname, "../../.tools/node-newest/bin/node");
+  for (const path of [newest, process.env["OTHER_NODE"] ?? ""]) {
+    if (path === "" || !existsSync(path)) continue;
+    const version = execFileSync(path, ["--version"], { encoding: "utf8" }).trim();
+    if (version !== process.version) return { path, version };
+  }
+  return undefined;
+}
+
+export const otherNode = findOtherNode();
+export const otherNodeTest = needing(
+  otherNode !== undefined,
+  "needs another Node, in .tools/node-newest or named by OTHER_NODE",
+);
 
 export function findProgram(name: string): string | undefined {
   return (process.env["PATH"] ?? "")

@@ -2,7 +2,7 @@
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { newestNode, newestNodeTest } from "../harness/privileges.ts";
+import { otherNode, otherNodeTest } from "../harness/privileges.ts";
 import { VassalFolder, get } from "./vassal-harness.ts";
 
 const MODULES = join(import.meta.dirname, "../node_modules");
@@ -162,15 +162,18 @@ for (const [kind, lines] of [
     expect((await get(folder.url)).body).not.toContain("--no-warnings");
   });
 
-  newestNodeTest(`runs ${kind} with another node-binary`, async () => {
+  otherNodeTest(`runs ${kind} with another node-binary`, async () => {
+    const { path, version } = otherNode ?? { path: "", version: "" };
+    // TypeScript where that Node runs it without being told.
+    const typed = Number(/^v(\d+)/.exec(version)?.[1]) > 22;
+    const app = typed ? "app.mts" : "app.mjs";
     await using folder = await VassalFolder.create();
-    folder.write("app.mts", `export default (q: unknown, s: any): void => s.end(process.version);`);
-    folder.ini(`node-app = app.mts\nnode-binary = ${newestNode}\n${lines}`);
+    folder.write(app, `export default (q, s${typed ? ": any" : ""}) => s.end(process.version);`);
+    folder.ini(`node-app = ${app}\nnode-binary = ${path}\n${lines}`);
     const vassal = folder.start();
     await vassal.accepting();
     const { body } = await get(folder.url);
-    expect(body).not.toBe(process.version);
-    expect(Number(/^v(\d+)/.exec(body)?.[1])).toBeGreaterThan(22);
+    expect(body).toBe(version);
     if (lines === "") expect(folder.processes()).toEqual([vassal.pid]);
     vassal.send(1);
     await vassal.accepting(2);
