@@ -11,7 +11,6 @@ import { realUwsgi, uwsgiTest } from "../harness/privileges.ts";
 import { childrenOf, isAlive } from "../harness/processes.ts";
 import { get, load, freePort } from "./vassal-harness.ts";
 import type { Answer } from "./vassal-harness.ts";
-import { ZmqPush } from "./zmq-push.ts";
 
 const VASSAL = join(import.meta.dirname, "../../bin/vassal");
 
@@ -235,47 +234,8 @@ describe("the config pipe", () => {
         emperor.put("app.ini", pushed(version, port).replace("{dir}", emperor.run.path) + lines);
       });
     });
-
-    uwsgiTest(
-      `${kind}: brings the config of the real uWSGI's Emperor, and each new version`,
-      async () => {
-        const port = await freePort();
-        const emperor = await startEmperor({
-          wrapper: null,
-          program: realUwsgi ?? "uwsgi",
-          monitors: ["zmq://ipc://{dir}/queue"],
-          args: ["--plugin", "emperor_zeromq", "--binary-path", VASSAL],
-          prepare: (run) => writeFileSync(join(run.path, "app.mjs"), APP),
-        });
-        const text = (version: string): string =>
-          pushed(version, port).replace("{dir}", emperor.run.path) + lines;
-        using queue = await ZmqPush.connect(join(emperor.run.path, "queue"));
-        await followVersions(
-          emperor,
-          port,
-          insisting((version) => queue.send("touch", "app.ini", text(version))),
-        );
-        const destroy = insisting(() => queue.send("destroy", "app.ini"));
-        await emperor.wait("its end", async () => {
-          destroy("");
-          return (await emperor.vassal("app.ini")) === undefined;
-        });
-      },
-    );
   }
 });
-
-/** uWSGI now and then overlooks that its queue is not empty, so what has no effect is said again. */
-function insisting(say: (version: string) => void): (version: string) => void {
-  let saidAt = -Infinity;
-  let last: string | undefined;
-  return (version) => {
-    if (version === last && performance.now() < saidAt + 1500) return;
-    last = version;
-    saidAt = performance.now();
-    say(version);
-  };
-}
 
 /** `push` is told each version until it is there; all of them are served by one process. */
 async function followVersions(
