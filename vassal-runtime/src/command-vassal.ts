@@ -8,6 +8,7 @@ import { ourChildren } from "./children.ts";
 import type { ChildExit } from "./children.ts";
 import { CommandProcess } from "./command-process.ts";
 import { RuntimeError, reasonOf } from "./errors.ts";
+import { ACCEPTING_PHASES } from "./hook-settings.ts";
 import { atLeaving } from "./leaving.ts";
 import { log, quote } from "./log.ts";
 import { THE_EMPEROR, followOrders } from "./orders.ts";
@@ -193,6 +194,12 @@ class CommandVassal implements VassalControls {
     this.#accepting = true;
     this.#patience.abort();
     const { emperor } = this.#vassal;
+    try {
+      for (const phase of ACCEPTING_PHASES) this.#vassal.hook(phase);
+    } catch (error) {
+      log(reasonOf(error));
+      return this.#end(() => process.exit(1), true);
+    }
     // The Emperor is told of the start first.
     queueMicrotask(() => emperor.accepting());
     setTimeout(() => emperor.loyal(), LOYAL_AFTER_MS).unref();

@@ -6,11 +6,13 @@
 import type { VassalMessageName } from "@emperor/protocol";
 import { applyEnvironment } from "./credentials.ts";
 import type { Launch } from "./launch.ts";
+import { WORKER_PHASES } from "./hook-settings.ts";
 import { log } from "./log.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import type { BoundSocket } from "./sockets.ts";
 import { processTitle } from "./titles.ts";
 import { WorkerProcess } from "./worker-process.ts";
+import type { OrdersForWorker } from "./worker-process.ts";
 import type { WorkerReport } from "./worker-report.ts";
 
 /** Beyond its mercy a worker that hangs gets so much more until it is killed. */
@@ -42,6 +44,8 @@ export interface GenerationOptions {
   readonly onComplete: (generation: Generation) => void;
   /** A worker ended before the generation was ever complete. */
   readonly onFailed: (generation: Generation, who: string, code: number) => void;
+  /** A hook failed in a worker. */
+  readonly onHookFailed: (generation: Generation) => void;
   /** It was told to leave, and nobody is left. */
   readonly onGone: (generation: Generation) => void;
 }
@@ -60,6 +64,8 @@ export class Generation {
   /** Workers that are still to be replaced, one at a time. */
   #chain: Worker[] = [];
   #requestsOfTheGone = 0;
+  /** Numbers of which there was a worker; hooks may be for the first one only. */
+  readonly #started = new Set<number>();
 
   constructor(options: GenerationOptions) {
     this.#options = options;
@@ -164,10 +170,12 @@ export class Generation {
           title: processTitle(run.titles, { worker: number }, "vassal"),
           harakiriMs: run.harakiriMs,
           watch: reports || limited ? { limits, reports } : undefined,
+          hooks: this.#hooksFor(number),
         },
         onMessage: (name) => this.#heard(worker, name),
         onReport: (message) => {
           if (message.type === "retire") this.#retire(worker, message.reason);
+          else if (message.type === "hook-failed") this.#options.onHookFailed(this);
           else {
             worker.report = message;
             worker.reportAt = performance.now();
@@ -184,6 +192,15 @@ export class Generation {
       predecessor,
     };
     this.#workers.add(worker);
+  }
+
+  #hooksFor(number: number): OrdersForWorker["hooks"] {
+    const { hooks } = this.settings;
+    const wanted = WORKER_PHASES.filter((phase) => hooks[phase] !== undefined);
+    if (wanted.length === 0) return undefined;
+    const first = !this.#started.has(number);
+    this.#started.add(number);
+    return { actions: Object.fromEntries(wanted.map((phase) => [phase, hooks[phase]])), first };
   }
 
   #heard(worker: Worker, name: VassalMessageName): void {

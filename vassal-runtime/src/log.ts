@@ -11,9 +11,14 @@ export function labelLog(name: string): void {
   label = quote(name);
 }
 
+/** What each line begins with. */
+export function logPrefix(): string {
+  return `[vassal ${label}] `;
+}
+
 /** Writes one line. A standard error that is full or closed loses it: a log never stops a vassal. */
 export function log(text: string): void {
-  writeLog(`[vassal ${label}] ${text}\n`);
+  writeLog(`${logPrefix()}${text}\n`);
 }
 
 /** Writes a text as it is, newlines included: only for what another program reads, as `show-config`. */

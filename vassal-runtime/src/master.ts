@@ -102,6 +102,13 @@ class Master implements VassalControls {
       onMessage: (generation, name) => this.#heard(generation, name),
       onComplete: (generation) => this.#complete(generation),
       onFailed: (generation, who, code) => this.#failed(generation, who, code),
+      onHookFailed: (generation) => {
+        if (generation === this.#next)
+          return this.#failed(generation, "a hook of a worker failed", 1);
+        if (generation !== this.#current || this.#exitCode !== undefined) return;
+        log("a hook of a worker failed: stopping");
+        this.#end(1, false);
+      },
       onGone: (generation) => {
         this.#leaving.delete(generation);
         this.#checkEnded();

@@ -8,6 +8,9 @@ import type { ConfigEntry } from "@emperor/config";
 import type { CheaperPolicy } from "./cheaper.ts";
 import { splitCommandLine } from "./command-line.ts";
 import type { DemandSettings } from "./demand.ts";
+import { checkAction } from "./hook-actions.ts";
+import { readTouchHooks } from "./hook-settings.ts";
+import type { TouchHook } from "./hook-settings.ts";
 import type { SettingsReader } from "./settings-reader.ts";
 import type { TitleSettings } from "./titles.ts";
 import type { LimitSettings } from "./worker-limits.ts";
@@ -34,6 +37,7 @@ export interface RunSettings {
     readonly reload: readonly string[];
     readonly workers: readonly string[];
     readonly chain: readonly string[];
+    readonly hooks: readonly TouchHook[];
   };
   /** The first option that only a master can carry out; undefined when there is none. */
   readonly needsMaster: string | undefined;
@@ -88,6 +92,7 @@ export function readRunSettings(reader: SettingsReader, processes: number): RunS
       reload: list("touch-reload"),
       workers: list("touch-workers-reload"),
       chain: list("touch-chain-reload"),
+      hooks: readTouchHooks(reader, checkAction),
     },
   };
   return { ...settings, needsMaster: whatNeedsMaster(settings) };
@@ -100,7 +105,7 @@ export function isPaced({ cheap, cheaper, demand, touch }: RunSettings): boolean
     cheap ||
     cheaper !== undefined ||
     (idleMs ?? sosMs ?? sosBacklog) !== undefined ||
-    touch.reload.length + touch.workers.length + touch.chain.length > 0
+    touch.reload.length + touch.workers.length + touch.chain.length + touch.hooks.length > 0
   );
 }
 

@@ -8,6 +8,7 @@ import type { AppProcess } from "./app-process.ts";
 import { changeOwnEnvironment, enterDirectory } from "./credentials.ts";
 import { IDLE_GRACE_MS } from "./connections.ts";
 import { RuntimeError, reasonOf } from "./errors.ts";
+import { ACCEPTING_PHASES } from "./hook-settings.ts";
 import { log } from "./log.ts";
 import { THE_EMPEROR, followOrders } from "./orders.ts";
 import { duplicate } from "./platform.ts";
@@ -52,7 +53,15 @@ class Single implements VassalControls {
   }
 
   async start(file: string, origin: string): Promise<void> {
-    const { emperor, launch, settings, sockets } = this.#vassal;
+    const { emperor, hook, launch, settings, sockets } = this.#vassal;
+    const orFail = (act: () => void): void => {
+      try {
+        act();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    hook("post-fork");
     // Node closes the descriptor that a server listens on; the copy keeps the queue open over a reload.
     const copies = sockets.map((socket) => ({ ...socket, fd: duplicate(socket.fd) }));
     this.#app = await startApp({
@@ -61,6 +70,7 @@ class Single implements VassalControls {
       sockets: copies,
       backlog: settings.backlog,
       onLoaded: () => {
+        orFail(() => hook("post-app"));
         // uWSGI says so at the first start only; after a reload `accepting` tells the Emperor enough.
         if (!launch.isReload) emperor.spawned();
       },
@@ -68,6 +78,8 @@ class Single implements VassalControls {
         ? [(await import("./single-pace.ts")).watchSingle(this.#vassal, this)]
         : [],
       onAccepting: () => {
+        // It is its own first and only worker.
+        orFail(() => ACCEPTING_PHASES.forEach(hook));
         emperor.accepting();
         this.#vassal.started?.();
         log(

@@ -17,8 +17,9 @@ const REPORT_FD = 4;
 const FIRST_SOCKET_FD = 5;
 
 /** The orders without what is decided here. */
-export type OrdersForWorker = Omit<WorkerOrders, "watch"> & {
+export type OrdersForWorker = Omit<WorkerOrders, "hooks" | "watch"> & {
   readonly watch: Omit<NonNullable<WorkerOrders["watch"]>, "fd"> | undefined;
+  readonly hooks: Omit<NonNullable<WorkerOrders["hooks"]>, "fd"> | undefined;
 };
 
 export interface WorkerProcessOptions {
@@ -43,11 +44,12 @@ export class WorkerProcess {
   #ended = false;
 
   constructor(options: WorkerProcessOptions) {
-    const { sockets, watch } = options.orders;
+    const { hooks, sockets, watch } = options.orders;
     const orders: WorkerOrders = {
       ...options.orders,
       sockets: sockets.map((socket, index) => ({ ...socket, fd: FIRST_SOCKET_FD + index })),
       watch: watch === undefined ? undefined : { ...watch, fd: REPORT_FD },
+      hooks: hooks === undefined ? undefined : { ...hooks, fd: REPORT_FD },
     };
     const environment: Record<string, string> = {
       ...options.environment,
@@ -61,7 +63,7 @@ export class WorkerProcess {
         "inherit",
         "inherit",
         "pipe",
-        watch === undefined ? "ignore" : "pipe",
+        watch === undefined && hooks === undefined ? "ignore" : "pipe",
         ...sockets.map(({ fd }) => fd),
       ],
       cwd: options.cwd,

@@ -2,17 +2,20 @@
  * A worker under a master: the app in a process of its own. Towards its master it is a vassal like any
  * other: it speaks the Emperor's protocol on the same variable. Knows no configuration file.
  */
+import { writeSync } from "node:fs";
 import { startApp } from "./app-process.ts";
 import type { AppProcess } from "./app-process.ts";
 import { connectEmperor } from "./client.ts";
 import { IDLE_GRACE_MS } from "./connections.ts";
 import type { RequestWatch } from "./connections.ts";
-import { RuntimeError } from "./errors.ts";
+import { RuntimeError, reasonOf } from "./errors.ts";
+import type { HookSettings } from "./hook-settings.ts";
 import type { SocketDescriptor } from "./listen-capture.ts";
 import { labelLog, log } from "./log.ts";
 import { followOrders } from "./orders.ts";
 import { dieWithParent } from "./platform.ts";
 import type { LimitSettings } from "./worker-limits.ts";
+import { encodeWorkerMessage } from "./worker-report.ts";
 
 /** What a master tells its worker, as JSON in its environment. */
 export interface WorkerOrders {
@@ -31,6 +34,10 @@ export interface WorkerOrders {
   /** Undefined: nobody wants to know about requests. */
   readonly watch:
     | { readonly limits: LimitSettings; readonly reports: boolean; readonly fd: number }
+    | undefined;
+  /** `first`: the first worker with this number, and this configuration. */
+  readonly hooks:
+    | { readonly actions: HookSettings; readonly first: boolean; readonly fd: number }
     | undefined;
 }
 
@@ -65,11 +72,17 @@ export async function runWorker(orders: WorkerOrders): Promise<void> {
     lost: () => process.exit(1),
   });
   try {
+    const hooks = await workerHooks(orders);
+    hooks("post-fork");
     app = await startApp({
       ...orders,
       watches: await requestWatches(orders),
-      onLoaded: () => master.spawned(),
+      onLoaded: () => {
+        hooks("post-app");
+        master.spawned();
+      },
       onAccepting: () => {
+        hooks("accepting");
         master.accepting();
         if (orders.heartbeatMs !== undefined) master.heartbeat(orders.heartbeatMs / 1000);
       },
@@ -79,6 +92,30 @@ export async function runWorker(orders: WorkerOrders): Promise<void> {
   } catch (error) {
     fail(error);
   }
+}
+
+/** Runs the hooks of a phase; a failure ends this worker, and the master with all the others. */
+async function workerHooks({
+  hooks,
+  number,
+}: WorkerOrders): Promise<(phase: "post-fork" | "post-app" | "accepting") => void> {
+  if (hooks === undefined) return () => undefined;
+  const { runAcceptingHooks, runHooks } = await import("./hooks.ts");
+  const { actions, fd, first } = hooks;
+  return (phase) => {
+    try {
+      if (phase === "accepting") runAcceptingHooks(actions, { number, first });
+      else runHooks(actions, phase);
+    } catch (error) {
+      log(reasonOf(error));
+      try {
+        writeSync(fd, encodeWorkerMessage({ type: "hook-failed" }));
+      } catch {
+        // The master is gone already.
+      }
+      process.exit(1);
+    }
+  };
 }
 
 async function requestWatches(orders: WorkerOrders): Promise<RequestWatch[]> {
