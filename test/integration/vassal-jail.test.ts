@@ -1,0 +1,297 @@
+/**
+ * Walls that a vassal builds around itself: namespaces, roots, cgroups, capabilities, groups, limits. What is seen
+ * is what its app sees of itself.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  statSync,
+} from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { expect } from "vitest";
+import { isRoot, otherUserTest, realUwsgi, rootTest, uwsgiTest } from "../harness/privileges.ts";
+import { waitFor } from "../harness/wait.ts";
+import { VassalFolder, get } from "./vassal-harness.ts";
+import type { RunningVassal } from "./vassal-harness.ts";
+
+const CHECKOUT = resolve(import.meta.dirname, "../..");
+
+/** Tells what it is and where. */
+const APP = `import { readFileSync, readlinkSync, statSync } from "node:fs";
+import { hostname } from "node:os";
+const line = (file, name) => readFileSync(file, "utf8").match(new RegExp("^" + name + ":?\\\\s+(.*)$", "m"))?.[1];
+export default (_request, response) => response.end(JSON.stringify({
+  pid: process.pid, uid: process.getuid(), gid: process.getgid(), groups: process.getgroups().sort((a, b) => a - b),
+  hostname: hostname(), cwd: process.cwd(), root: statSync("/").ino,
+  effective: line("/proc/self/status", "CapEff"), bounding: line("/proc/self/status", "CapBnd"),
+  noNewPrivs: line("/proc/self/status", "NoNewPrivs"),
+  processes: line("/proc/self/limits", "Max processes")?.split(/ +/)[0],
+  files: line("/proc/self/limits", "Max open files")?.split(/ +/)[0],
+  cgroups: readFileSync("/proc/self/cgroup", "utf8"), uidMap: readFileSync("/proc/self/uid_map", "utf8").trim(),
+  namespaces: Object.fromEntries(["mnt", "net", "uts", "user"].map((name) => [name, readlinkSync("/proc/self/ns/" + name)])),
+}));`;
+
+interface Seen {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  readonly hostname: string;
+  readonly cwd: string;
+  readonly root: number;
+  readonly effective: string;
+  readonly bounding: string;
+  readonly noNewPrivs: string;
+  readonly processes: string;
+  readonly files: string;
+  readonly cgroups: string;
+  readonly uidMap: string;
+  readonly namespaces: Readonly<Record<"mnt" | "net" | "uts" | "user", string>>;
+}
+
+async function start(folder: VassalFolder, lines: string): Promise<RunningVassal> {
+  folder.write("app.mjs", APP);
+  if (!/node-app|command/.test(lines)) lines += "\nnode-app = app.mjs";
+  folder.ini(lines);
+  const vassal = folder.start();
+  await vassal.accepting();
+  return vassal;
+}
+
+async function look(folder: VassalFolder): Promise<Seen> {
+  return JSON.parse((await get(folder.url)).body) as Seen;
+}
+
+async function stop(vassal: RunningVassal, folder: VassalFolder): Promise<void> {
+  vassal.send(0);
+  expect(await vassal.ended()).toEqual({ code: 0, signal: null });
+  await folder.untilAlone();
+}
+
+otherUserTest(
+  "unshares in one process with one pid, and only then runs the post-jail hooks",
+  async () => {
+    await using folder = await VassalFolder.create();
+    const name = hostname();
+    folder.write("trace", "");
+    const phases = ["asap", "pre-jail", "in-jail", "post-jail", "as-root", "as-user", "pre-app"];
+    const vassal = await start(
+      folder,
+      `unshare = uts,ipc\nunshare = mount\nhook-post-jail = hostname:inside\nuid = daemon\n${phases
+        .map((phase) => `hook-${phase} = appendn:%dtrace ${phase}`)
+        .join("\n")}\nhook-as-root = chmod:%dtrace 666`,
+    );
+    const seen = await look(folder);
+    expect(seen).toMatchObject({ pid: vassal.pid, hostname: "inside", uid: 1, gid: 1 });
+    expect(seen.namespaces.mnt).not.toBe(readlinkSync("/proc/self/ns/mnt"));
+    expect(seen.namespaces.net).toBe(readlinkSync("/proc/self/ns/net"));
+    expect(hostname()).toBe(name);
+    expect(folder.processes()).toEqual([vassal.pid]);
+    expect(readFileSync(folder.file("trace"), "utf8").trim().split("\n")).toEqual(phases);
+    vassal.send(1);
+    await vassal.accepting(2);
+    expect(await look(folder)).toEqual(seen);
+    await stop(vassal, folder);
+  },
+);
+
+otherUserTest(
+  "a pid namespace has a guardian, which ends as the vassal does, and takes it along",
+  async () => {
+    await using folder = await VassalFolder.create();
+    const vassal = await start(folder, "unshare = pid\nuid = daemon\nprocesses = 2");
+    // A worker; the master is number 1.
+    expect((await look(folder)).pid).toBeGreaterThan(1);
+    expect(readFileSync(`/proc/${vassal.pid}/comm`, "utf8").trim()).toBe("enter");
+    vassal.send(1);
+    await vassal.accepting(2);
+    vassal.child.kill("SIGTERM");
+    expect(await vassal.ended()).toEqual({ code: 0, signal: null });
+    await folder.untilAlone();
+
+    const second = folder.start();
+    await second.accepting();
+    second.child.kill("SIGKILL");
+    expect(await second.ended()).toEqual({ code: null, signal: "SIGKILL" });
+    second.channel.destroy();
+    await folder.untilAlone();
+  },
+);
+
+rootTest("a command in a pid namespace is seen to end", async () => {
+  await using folder = await VassalFolder.create();
+  folder.ini("unshare = pid\ncommand = sh -c 'echo number $$; exit 7'");
+  const vassal = folder.start();
+  expect(await vassal.ended()).toEqual({ code: 7, signal: null });
+  expect(vassal.log).toMatch(/number \d{1,2}\n/);
+  await folder.untilAlone();
+});
+
+otherUserTest("a user namespace maps everybody, so that uid still works in there", async () => {
+  await using folder = await VassalFolder.create();
+  const vassal = await start(
+    folder,
+    "unshare = user,uts\nhook-post-jail = hostname:inside\nuid = daemon",
+  );
+  const seen = await look(folder);
+  expect(seen).toMatchObject({ pid: vassal.pid, uid: 1, hostname: "inside" });
+  expect(seen.namespaces.user).not.toBe(readlinkSync("/proc/self/ns/user"));
+  expect(seen.uidMap).toMatch(/^0 +0 +4294967295$/);
+  await stop(vassal, folder);
+});
+
+/** What Node and the runtime need, mounted into `root` in the vassal's own namespace. */
+function furnish(root: string): string {
+  const sources = [
+    ...["/usr", "/lib", "/lib64", "/bin", "/etc"].filter((path) => existsSync(path)),
+    CHECKOUT,
+    dirname(process.execPath),
+  ].filter(
+    (path, index, all) =>
+      all.findIndex((other) => path.startsWith(`${other}/`)) < 0 && all.indexOf(path) === index,
+  );
+  for (const path of [...sources, "/proc", "/dev", "/app", "/old"])
+    mkdirSync(join(root, path), { recursive: true });
+  return [
+    "unshare = mount",
+    `mount-post-jail = none ${root} ${root} bind`,
+    ...sources.map((path) => `mount-post-jail = none ${path} ${root}${path} bind,rec`),
+    `mount-post-jail = none /dev ${root}/dev bind`,
+    `mount-post-jail = proc none ${root}/proc`,
+  ].join("\n");
+}
+
+otherUserTest("chroot: the app is in there, and so is everything that is started", async () => {
+  await using folder = await VassalFolder.create();
+  const root = folder.file("root");
+  const furniture = furnish(root);
+  folder.write("root/app/app.mjs", APP);
+  const vassal = await start(
+    folder,
+    `${furniture}\nchroot = ${root}\nuid = daemon\nnode-app = /app/app.mjs\nprocesses = 2`,
+  );
+  const seen = await look(folder);
+  expect(seen.root).not.toBe(statSync("/").ino);
+  expect(seen).toMatchObject({ uid: 1, cwd: "/" });
+  expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(root);
+  await stop(vassal, folder);
+});
+
+otherUserTest("pivot-root, without what was there before", async () => {
+  await using folder = await VassalFolder.create();
+  const root = folder.file("root");
+  const furniture = furnish(root);
+  folder.write("root/app/app.mjs", APP);
+  const vassal = await start(
+    folder,
+    `${furniture}\npivot_root = ${root} old\numount-as-root = /old detach\nhook-as-user = exec:test -z "$(ls /old)"\nuid = daemon\nnode-app = /app/app.mjs`,
+  );
+  expect(await look(folder)).toMatchObject({ uid: 1, cwd: "/", pid: vassal.pid });
+  await stop(vassal, folder);
+});
+
+otherUserTest("cap: what is left stays with workers of another user, and no more", async () => {
+  await using folder = await VassalFolder.create();
+  for (const more of ["processes = 2", "processes = 1"]) {
+    const vassal = await start(folder, `cap = net_bind_service,chown\nuid = daemon\n${more}`);
+    expect(vassal.log).toContain("capabilities: chown, net_bind_service");
+    expect(await look(folder)).toMatchObject({
+      uid: 1,
+      effective: "0000000000000401",
+      bounding: "0000000000000401",
+    });
+    await stop(vassal, folder);
+  }
+  const root = await start(folder, "cap = chown,setuid\nprocesses = 2");
+  expect(await look(folder)).toMatchObject({ uid: 0, effective: "0000000000000081" });
+  await stop(root, folder);
+});
+
+otherUserTest("groups and limits", async () => {
+  await using folder = await VassalFolder.create();
+  const vassal = await start(
+    folder,
+    "uid = daemon\ngid = mail\nadd-gid = 33\nadd-gid = adm\nlimit-nproc = 4000\nmax-fd = 777\nno-new-privs = true\nprio = 3",
+  );
+  expect(await look(folder)).toMatchObject({
+    uid: 1,
+    gid: 8,
+    groups: [4, 8, 33],
+    processes: "4000",
+    files: "777",
+    noNewPrivs: "1",
+  });
+  await stop(vassal, folder);
+});
+
+otherUserTest("cgroup: created, set and entered with all threads", async () => {
+  const controller = "/sys/fs/cgroup/pids";
+  const base = existsSync(join(controller, "cgroup.procs")) ? controller : "/sys/fs/cgroup";
+  const cgroup = mkdtempSync(join(base, "vassal-test-"));
+  const option = base === controller ? "pids.max=500" : "cgroup.max.depth=5";
+  try {
+    await using folder = await VassalFolder.create();
+    const vassal = await start(
+      folder,
+      `cgroup = ${cgroup}/own\ncgroup-opt = ${option}\nuid = daemon`,
+    );
+    expect((await look(folder)).cgroups).toContain(`${cgroup.slice(base.length)}/own`);
+    expect(readFileSync(`${cgroup}/own/cgroup.procs`, "utf8")).toBe(`${vassal.pid}\n`);
+    const [file = "", value] = option.split("=");
+    expect(readFileSync(`${cgroup}/own/${file}`, "utf8").trim()).toBe(value);
+    await stop(vassal, folder);
+  } finally {
+    await waitFor("the cgroup to be empty", () => {
+      if (existsSync(`${cgroup}/own`)) rmdirSync(`${cgroup}/own`);
+      rmdirSync(cgroup);
+      return true;
+    });
+  }
+});
+
+rootTest("setns: a file of another process's namespace", async () => {
+  await using folder = await VassalFolder.create();
+  await using other = await VassalFolder.create();
+  const first = await start(other, "unshare = net,uts\nhook-post-jail = hostname:elsewhere");
+  folder.write("app.mjs", APP);
+  // In there is no interface to be asked on.
+  folder.write(
+    "app.ini",
+    `[uwsgi]\nhttp-socket = ${folder.file("socket")}\nchmod-socket = 666\nsetns = /proc/${first.pid}/ns/net\nsetns = /proc/${first.pid}/ns/uts\nnode-app = app.mjs\n`,
+  );
+  const running = folder.start();
+  await running.accepting();
+  const { body } = await get({ socketPath: folder.file("socket"), path: "/" });
+  const seen = JSON.parse(body) as Seen;
+  expect(seen.hostname).toBe("elsewhere");
+  expect(seen.namespaces.net).toBe(readlinkSync(`/proc/${first.pid}/ns/net`));
+  await stop(running, folder);
+  await stop(first, other);
+});
+
+(isRoot ? uwsgiTest : rootTest)("setns: the setns-socket of a uWSGI instance", async () => {
+  await using folder = await VassalFolder.create();
+  const socket = folder.file("ns.sock");
+  const options = ["--unshare", "uts", "--hook-post-jail", "hostname:of-uwsgi", "--master"];
+  const uwsgi = spawn(
+    realUwsgi ?? "uwsgi",
+    [...options, "--setns-socket", socket, "--http-socket", folder.file("other.sock")],
+    { stdio: "ignore" },
+  );
+  try {
+    const vassal = await start(folder, `setns = ${socket}`);
+    expect(await look(folder)).toMatchObject({ pid: vassal.pid, hostname: "of-uwsgi" });
+    await stop(vassal, folder);
+  } finally {
+    const gone = once(uwsgi, "exit");
+    uwsgi.kill("SIGINT");
+    await gone;
+  }
+});
