@@ -88,9 +88,9 @@ const CONFIGS: readonly (readonly [string, string, RegExp])[] = [
     /app\.ini:3: node-app "nowhere\.mjs" cannot be loaded.*relative paths start at the working directory/,
   ],
   [
-    "an option that comes later",
-    "chroot = /srv\nnode-app = app.mjs",
-    /app\.ini:3: option "chroot" is not served: .* comes with a later stage/,
+    "an option that is not served",
+    "fastcgi-socket = :9000\nnode-app = app.mjs",
+    /app\.ini:3: option "fastcgi-socket" is not served: .* does not speak FastCGI; use http-socket/,
   ],
   [
     "an address without a port",
