@@ -120,7 +120,6 @@ otherUserTest(
     await second.accepting();
     second.child.kill("SIGKILL");
     expect(await second.ended()).toEqual({ code: null, signal: "SIGKILL" });
-    second.channel.destroy();
     await folder.untilAlone();
   },
 );

@@ -15,10 +15,11 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { setPriority } from "node:os";
+import { constants, setPriority } from "node:os";
 import { join } from "node:path";
 import {
   CAPABILITY_NAMES,
+  CLONE_NEW,
   MOUNT,
   RLIMIT,
   changeRoot,
@@ -28,6 +29,7 @@ import {
   mount,
   pivotRoot,
   setNoNewPrivileges,
+  setParentDeathSignal,
   setrlimit,
 } from "@emperor/linux";
 import { ENVIRONMENT } from "@emperor/protocol";
@@ -50,7 +52,7 @@ function refuse(origin: string, what: string, error?: unknown): never {
 }
 
 /** `CLONE_NEWUSER`: the one that a plain user may have. */
-const NEW_USER = 0x1000_0000;
+const NEW_USER = CLONE_NEW.user;
 
 /**
  * Throws a `RuntimeError` when something is asked for that only root can do. uWSGI ends for `chroot` and passes over
@@ -287,4 +289,7 @@ export function finishJail(jail: JailSettings): void {
     log(`capabilities: ${names.join(", ") || "none"}`);
   }
   if (jail.noNewPrivs) setNoNewPrivileges();
+  // The kernel forgot it at the change of the user. Nobody else would end us if the guardian were killed.
+  if (process.pid === 1 && ((jail.unshare | jail.unshare2) & CLONE_NEW.pid) !== 0)
+    setParentDeathSignal(constants.signals.SIGKILL);
 }
