@@ -146,6 +146,16 @@ otherUserTest("a user namespace maps everybody, so that uid still works in there
   await stop(vassal, folder);
 });
 
+otherUserTest("a plain user gets a user namespace, and is root in there", async () => {
+  await using folder = await VassalFolder.create();
+  folder.write("app.mjs", APP);
+  folder.ini("unshare = user,uts,pid\nhook-post-jail = hostname:own\nnode-app = app.mjs");
+  const vassal = folder.start({ uid: 65534 });
+  await vassal.accepting();
+  expect(await look(folder)).toMatchObject({ pid: 1, uid: 0, hostname: "own" });
+  await stop(vassal, folder);
+});
+
 /** What Node and the runtime need, mounted into `root` in the vassal's own namespace. */
 function furnish(root: string): string {
   const sources = [
@@ -227,6 +237,14 @@ otherUserTest("groups and limits", async () => {
     files: "777",
     noNewPrivs: "1",
   });
+  await stop(vassal, folder);
+});
+
+rootTest("limit-as of a command is the command's, not the runtime's", async () => {
+  await using folder = await VassalFolder.create();
+  folder.ini("limit-as = 300\ncommand = sh -c 'ulimit -v; sleep 1000'");
+  const vassal = folder.start();
+  await vassal.untilLog(/^307200$/m);
   await stop(vassal, folder);
 });
 

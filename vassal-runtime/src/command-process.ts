@@ -3,6 +3,7 @@
  * to outlive the runtime: it gets SIGKILL when the runtime dies. Decides nothing.
  */
 import { constants } from "node:os";
+import { RLIMIT } from "@emperor/linux";
 import { ENVIRONMENT } from "@emperor/protocol";
 import { describeFailure } from "./children.ts";
 import type { Child, ChildExit, Children } from "./children.ts";
@@ -30,6 +31,8 @@ export interface CommandOptions {
   /** Value of `NOTIFY_SOCKET`, if the program is to say that it is ready. */
   readonly notifySocket: string | undefined;
   readonly stopSignal: number;
+  /** Its address space in bytes; undefined: no limit of its own. */
+  readonly addressSpace: number | undefined;
   /** Called once, when the process and what was left of its session are gone or killed. */
   readonly onExit: (exit: ChildExit) => void;
 }
@@ -64,6 +67,13 @@ export class CommandProcess {
           ...sockets.map(({ fd }, index) => ({ from: fd, to: FIRST_SOCKET_FD + index })),
         ],
         parentDeathSignal: SIGKILL,
+        ...(options.addressSpace === undefined
+          ? {}
+          : {
+              rlimits: [
+                { resource: RLIMIT.as, soft: options.addressSpace, hard: options.addressSpace },
+              ],
+            }),
       },
       (exit) => {
         clearTimeout(this.#killTimer);

@@ -169,6 +169,7 @@ class CommandVassal implements VassalControls {
       sockets,
       notifySocket: copy.notify?.name,
       stopSignal,
+      addressSpace: settings.jail?.limits.find(({ option }) => option === "limit-as")?.value,
       onExit: (exit) => this.#exited(copy, exit),
     });
     copy.process = process;
