@@ -15,7 +15,12 @@ const APPS: readonly (readonly [string, string, number, RegExp])[] = [
     /app\.ini:3: node-app .*app\.mjs threw while it was loaded: Error: on purpose\n.*app\.mjs:1/,
   ],
   ["throws no error", `throw "a text"`, 1, /threw while it was loaded: a text/],
-  ["has a syntax error", `export default (`, 1, /threw while it was loaded: SyntaxError/],
+  [
+    "has a syntax error",
+    `const a = 1;\nexport default ((;`,
+    1,
+    /threw while it was loaded: \n\S*app\.mjs:2\nexport default \(\(;\n +\^\nSyntaxError/,
+  ],
   [
     "imports what is not there",
     `import "./nowhere.mjs"; export default () => {}`,
