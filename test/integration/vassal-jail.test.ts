@@ -203,6 +203,28 @@ otherUserTest("pivot-root, without what was there before", async () => {
     `${furniture}\npivot_root = ${root} old\numount-as-root = /old detach\nhook-as-user = exec:test -z "$(ls /old)"\nuid = daemon\nnode-app = /app/app.mjs`,
   );
   expect(await look(folder)).toMatchObject({ uid: 1, cwd: "/", pid: vassal.pid });
+  // The configuration is not in there.
+  vassal.send(1);
+  await vassal.untilLog(/cannot read "app\.ini": it does not exist/);
+  await vassal.untilLog(/reload refused, process \d+ goes on as it is/);
+  expect((await look(folder)).pid).toBe(vassal.pid);
+  await stop(vassal, folder);
+});
+
+otherUserTest("a reload under another root needs its configuration in there", async () => {
+  await using folder = await VassalFolder.create();
+  const root = folder.file("root");
+  const furniture = furnish(root);
+  mkdirSync(join(root, folder.path), { recursive: true });
+  const vassal = await start(
+    folder,
+    `${furniture}\nmount-post-jail = none ${folder.path} ${root}${folder.path} bind\nchroot = ${root}\nuid = daemon`,
+  );
+  const before = await look(folder);
+  expect(before).toMatchObject({ uid: 1, cwd: folder.path, pid: vassal.pid });
+  vassal.send(1);
+  await vassal.accepting(2);
+  expect(await look(folder)).toEqual(before);
   await stop(vassal, folder);
 });
 
