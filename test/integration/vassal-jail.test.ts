@@ -1,79 +1,18 @@
 /**
- * Walls that a vassal builds around itself: namespaces, roots, cgroups, capabilities, groups, limits. What is seen
+ * Walls that a vassal builds around itself: namespaces, cgroups, capabilities, groups, limits. What is seen
  * is what its app sees of itself.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readlinkSync,
-  rmdirSync,
-  statSync,
-} from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { hostname } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { expect } from "vitest";
 import { isRoot, otherUserTest, realUwsgi, rootTest, uwsgiTest } from "../harness/privileges.ts";
 import { waitFor } from "../harness/wait.ts";
 import { VassalFolder, get } from "./vassal-harness.ts";
-import type { RunningVassal } from "./vassal-harness.ts";
-
-const CHECKOUT = resolve(import.meta.dirname, "../..");
-
-/** Tells what it is and where. */
-const APP = `import { readFileSync, readlinkSync, statSync } from "node:fs";
-import { hostname } from "node:os";
-const line = (file, name) => readFileSync(file, "utf8").match(new RegExp("^" + name + ":?\\\\s+(.*)$", "m"))?.[1];
-export default (_request, response) => response.end(JSON.stringify({
-  pid: process.pid, uid: process.getuid(), gid: process.getgid(), groups: process.getgroups().sort((a, b) => a - b),
-  hostname: hostname(), cwd: process.cwd(), root: statSync("/").ino,
-  effective: line("/proc/self/status", "CapEff"), bounding: line("/proc/self/status", "CapBnd"),
-  noNewPrivs: line("/proc/self/status", "NoNewPrivs"),
-  processes: line("/proc/self/limits", "Max processes")?.split(/ +/)[0],
-  files: line("/proc/self/limits", "Max open files")?.split(/ +/)[0],
-  cgroups: readFileSync("/proc/self/cgroup", "utf8"), uidMap: readFileSync("/proc/self/uid_map", "utf8").trim(),
-  namespaces: Object.fromEntries(["mnt", "net", "uts", "user"].map((name) => [name, readlinkSync("/proc/self/ns/" + name)])),
-}));`;
-
-interface Seen {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly groups: readonly number[];
-  readonly hostname: string;
-  readonly cwd: string;
-  readonly root: number;
-  readonly effective: string;
-  readonly bounding: string;
-  readonly noNewPrivs: string;
-  readonly processes: string;
-  readonly files: string;
-  readonly cgroups: string;
-  readonly uidMap: string;
-  readonly namespaces: Readonly<Record<"mnt" | "net" | "uts" | "user", string>>;
-}
-
-async function start(folder: VassalFolder, lines: string): Promise<RunningVassal> {
-  folder.write("app.mjs", APP);
-  if (!/node-app|command/.test(lines)) lines += "\nnode-app = app.mjs";
-  folder.ini(lines);
-  const vassal = folder.start();
-  await vassal.accepting();
-  return vassal;
-}
-
-async function look(folder: VassalFolder): Promise<Seen> {
-  return JSON.parse((await get(folder.url)).body) as Seen;
-}
-
-async function stop(vassal: RunningVassal, folder: VassalFolder): Promise<void> {
-  vassal.send(0);
-  expect(await vassal.ended()).toEqual({ code: 0, signal: null });
-  await folder.untilAlone();
-}
+import { APP, look, start, stop } from "./vassal-jail-harness.ts";
+import type { Seen } from "./vassal-jail-harness.ts";
 
 otherUserTest(
   "unshares in one process with one pid, and only then runs the post-jail hooks",
@@ -153,78 +92,6 @@ otherUserTest("a plain user gets a user namespace, and is root in there", async 
   const vassal = folder.start({ uid: 65534 });
   await vassal.accepting();
   expect(await look(folder)).toMatchObject({ pid: 1, uid: 0, hostname: "own" });
-  await stop(vassal, folder);
-});
-
-/** What Node and the runtime need, mounted into `root` in the vassal's own namespace. */
-function furnish(root: string): string {
-  const sources = [
-    ...["/usr", "/lib", "/lib64", "/bin", "/etc"].filter((path) => existsSync(path)),
-    CHECKOUT,
-    dirname(process.execPath),
-  ].filter(
-    (path, index, all) =>
-      all.findIndex((other) => path.startsWith(`${other}/`)) < 0 && all.indexOf(path) === index,
-  );
-  for (const path of [...sources, "/proc", "/dev", "/app", "/old"])
-    mkdirSync(join(root, path), { recursive: true });
-  return [
-    "unshare = mount",
-    `mount-post-jail = none ${root} ${root} bind`,
-    ...sources.map((path) => `mount-post-jail = none ${path} ${root}${path} bind,rec`),
-    `mount-post-jail = none /dev ${root}/dev bind`,
-    `mount-post-jail = proc none ${root}/proc`,
-  ].join("\n");
-}
-
-otherUserTest("chroot: the app is in there, and so is everything that is started", async () => {
-  await using folder = await VassalFolder.create();
-  const root = folder.file("root");
-  const furniture = furnish(root);
-  folder.write("root/app/app.mjs", APP);
-  const vassal = await start(
-    folder,
-    `${furniture}\nchroot = ${root}\nuid = daemon\nnode-app = /app/app.mjs\nprocesses = 2`,
-  );
-  const seen = await look(folder);
-  expect(seen.root).not.toBe(statSync("/").ino);
-  expect(seen).toMatchObject({ uid: 1, cwd: "/" });
-  expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(root);
-  await stop(vassal, folder);
-});
-
-otherUserTest("pivot-root, without what was there before", async () => {
-  await using folder = await VassalFolder.create();
-  const root = folder.file("root");
-  const furniture = furnish(root);
-  folder.write("root/app/app.mjs", APP);
-  const vassal = await start(
-    folder,
-    `${furniture}\npivot_root = ${root} old\numount-as-root = /old detach\nhook-as-user = exec:test -z "$(ls /old)"\nuid = daemon\nnode-app = /app/app.mjs`,
-  );
-  expect(await look(folder)).toMatchObject({ uid: 1, cwd: "/", pid: vassal.pid });
-  // The configuration is not in there.
-  vassal.send(1);
-  await vassal.untilLog(/cannot read "app\.ini": it does not exist/);
-  await vassal.untilLog(/reload refused, process \d+ goes on as it is/);
-  expect((await look(folder)).pid).toBe(vassal.pid);
-  await stop(vassal, folder);
-});
-
-otherUserTest("a reload under another root needs its configuration in there", async () => {
-  await using folder = await VassalFolder.create();
-  const root = folder.file("root");
-  const furniture = furnish(root);
-  mkdirSync(join(root, folder.path), { recursive: true });
-  const vassal = await start(
-    folder,
-    `${furniture}\nmount-post-jail = none ${folder.path} ${root}${folder.path} bind\nchroot = ${root}\nuid = daemon`,
-  );
-  const before = await look(folder);
-  expect(before).toMatchObject({ uid: 1, cwd: folder.path, pid: vassal.pid });
-  vassal.send(1);
-  await vassal.accepting(2);
-  expect(await look(folder)).toEqual(before);
   await stop(vassal, folder);
 });
 
