@@ -4,11 +4,12 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readlinkSync, rmdirSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { isRoot, otherUserTest, realUwsgi, rootTest, uwsgiTest } from "../harness/privileges.ts";
+import { needing } from "../../linux/test/privileges.ts";
 import { waitFor } from "../harness/wait.ts";
 import { VassalFolder, get } from "./vassal-harness.ts";
 import { APP, look, start, stop } from "./vassal-jail-harness.ts";
@@ -137,21 +138,24 @@ rootTest("limit-as of a command is the command's, not the runtime's", async () =
   await stop(vassal, folder);
 });
 
-otherUserTest("cgroup: created, set and entered with all threads", async () => {
-  const controller = "/sys/fs/cgroup/pids";
-  const base = existsSync(join(controller, "cgroup.procs")) ? controller : "/sys/fs/cgroup";
+const unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].find((path) =>
+  existsSync(join(path, "cgroup.procs")),
+);
+const cgroupTest = needing(isRoot && unified !== undefined, "needs root and cgroup v2");
+
+cgroupTest("cgroup: created, set and entered with all threads", async () => {
+  const base = unified ?? "";
   const cgroup = mkdtempSync(join(base, "vassal-test-"));
-  const option = base === controller ? "pids.max=500" : "cgroup.max.depth=5";
   try {
     await using folder = await VassalFolder.create();
     const vassal = await start(
       folder,
-      `cgroup = ${cgroup}/own\ncgroup-opt = ${option}\nuid = daemon`,
+      `cgroup = ${cgroup}/own\ncgroup-dir-mode = 755\ncgroup-opt = cgroup.max.depth=5`,
     );
     expect((await look(folder)).cgroups).toContain(`${cgroup.slice(base.length)}/own`);
     expect(readFileSync(`${cgroup}/own/cgroup.procs`, "utf8")).toBe(`${vassal.pid}\n`);
-    const [file = "", value] = option.split("=");
-    expect(readFileSync(`${cgroup}/own/${file}`, "utf8").trim()).toBe(value);
+    expect(readFileSync(`${cgroup}/own/cgroup.max.depth`, "utf8")).toBe("5\n");
+    expect(statSync(`${cgroup}/own`).mode & 0o777).toBe(0o755);
     await stop(vassal, folder);
   } finally {
     await waitFor("the cgroup to be empty", () => {
