@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest, StartOptions } from "../harness/emperor.ts";
-import { realUwsgi, uwsgiTest } from "../harness/privileges.ts";
+import { realUwsgi, uwsgiPluginTest, uwsgiTest } from "../harness/privileges.ts";
 import { childrenOf, isAlive } from "../harness/processes.ts";
+import { TinyPostgres } from "./tiny-postgres.ts";
 import { get, load, freePort } from "./vassal-harness.ts";
 import type { Answer } from "./vassal-harness.ts";
 
@@ -212,6 +213,8 @@ describe.each(EMPERORS)("vassal under $name", ({ define, program }) => {
   );
 });
 
+const pgTest = uwsgiPluginTest("emperor_pg", "uwsgi-plugin-emperor-pg");
+
 describe("the config pipe", () => {
   const pushed = (version: string, port: number): string =>
     `[uwsgi]\nhttp-socket = 127.0.0.1:${port}\nnode-app = {dir}/app.mjs\nenv = VERSION=${version}\n`;
@@ -234,6 +237,33 @@ describe("the config pipe", () => {
         emperor.put("app.ini", pushed(version, port).replace("{dir}", emperor.run.path) + lines);
       });
     });
+
+    pgTest(
+      `${kind}: brings the config of the real uWSGI's Emperor, and each new version`,
+      async () => {
+        const port = await freePort();
+        await using database = await TinyPostgres.create();
+        const where = `host=127.0.0.1 port=${database.port} user=emperor dbname=vassals`;
+        const emperor = await startEmperor({
+          wrapper: null,
+          program: realUwsgi ?? "uwsgi",
+          monitors: [`pg://${where};SELECT name, config, ts FROM vassals`],
+          args: ["--plugin", "emperor_pg", "--binary-path", VASSAL],
+          prepare: (run) => writeFileSync(join(run.path, "app.mjs"), APP),
+        });
+        let last = "";
+        let changedAt = Math.floor(Date.now() / 1000);
+        await followVersions(emperor, port, (version) => {
+          if (version === last) return;
+          last = version;
+          changedAt += 10;
+          const config = pushed(version, port).replace("{dir}", emperor.run.path) + lines;
+          database.rows = [["app.ini", config, String(changedAt)]];
+        });
+        database.rows = [];
+        await emperor.forgotten("app.ini");
+      },
+    );
   }
 });
 
