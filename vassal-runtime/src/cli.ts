@@ -30,9 +30,15 @@ async function main(): Promise<void> {
   const early = listenEarly(emperor);
   let exitCode = 1;
   const pushed: PushedConfig = { bytes: launch.pushedConfig };
-  const settings = await settingsOrUndefined(launch, emperor, pushed, (code) => {
+  let fallback: string | undefined;
+  const settings = await settingsOrUndefined(launch, emperor, pushed, (code, file) => {
     exitCode = code;
+    fallback = file;
   });
+  const cameUp =
+    fallback === undefined || launch.trial
+      ? () => undefined
+      : (await import("./fallback.ts")).fallBackTo(fallback, launch);
   if (settings === undefined) return endAfterOutput(exitCode);
   await becomeWantedNode(launch, settings, pushed);
   if (settings.run.umask !== undefined) process.umask(settings.run.umask);
@@ -55,7 +61,10 @@ async function main(): Promise<void> {
     sockets,
     emperor,
     readSettings: async () => settingsOrUndefined(launch, emperor, { bytes: undefined }),
-    started: () => pidfile("safe-pidfile", settings.run.pidfiles.safe),
+    started: () => {
+      cameUp();
+      pidfile("safe-pidfile", settings.run.pidfiles.safe);
+    },
     hook,
   };
   const run = await runner(settings);
@@ -93,6 +102,12 @@ async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void
     {
       controls,
       reinforcements: () => void emperor.reinforcements(),
+      reopenLogs: () => void import("./log-file.ts").then(({ reopenLogFiles }) => reopenLogFiles()),
+      rotateLogs: () => void import("./log-file.ts").then(({ rotateLogFiles }) => rotateLogFiles()),
+      rewritePidfiles: () =>
+        void import("./own-process.ts").then(({ rewritePidfiles }) =>
+          rewritePidfiles(settings.run.pidfiles),
+        ),
       logStatistics: () => {
         import("./statistics.ts")
           .then(async ({ statisticsText }) => log(await statisticsText(vassal, VERSION)))
@@ -149,14 +164,15 @@ async function settingsOrUndefined(
   launch: Launch,
   emperor: EmperorConnection,
   pushed: PushedConfig,
-  onInvalid?: (exitCode: number) => void,
+  onRead?: (exitCode: number, fallback: string | undefined) => void,
 ): Promise<RuntimeSettings | undefined> {
   const configuration = await readConfiguration(launch, emperor, pushed);
   switch (configuration.kind) {
     case "settings":
+      onRead?.(0, configuration.fallback);
       return configuration.settings;
     case "invalid":
-      onInvalid?.(configuration.exitCode);
+      onRead?.(configuration.exitCode, configuration.fallback);
       for (const error of configuration.errors) log(error.message);
       if (launch.argv.length === 0)
         log("usage: vassal --ini FILE; vassal --help lists the options");

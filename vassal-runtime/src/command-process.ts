@@ -8,6 +8,7 @@ import { ENVIRONMENT } from "@emperor/protocol";
 import { describeFailure } from "./children.ts";
 import type { Child, ChildExit, Children } from "./children.ts";
 import { RuntimeError } from "./errors.ts";
+import { childOutput } from "./log-outputs.ts";
 import { assignments, makeBlocking } from "./platform.ts";
 import type { BoundSocket } from "./sockets.ts";
 
@@ -49,6 +50,7 @@ export class CommandProcess {
     for (const { fd } of sockets) makeBlocking(fd);
     const activated = sockets.length > 0;
     const rest = options.argv.slice(1);
+    const output = childOutput();
     const result = children.start(
       {
         programs: [
@@ -62,8 +64,8 @@ export class CommandProcess {
         fds: [
           // Where inetd, FastCGI and uWSGI programs look for theirs; systemd's begin at 3.
           { from: sockets[0]?.fd ?? -1, to: 0 },
-          { from: 1, to: 1 },
-          { from: 2, to: 2 },
+          { from: output.fd[0], to: 1 },
+          { from: output.fd[1], to: 2 },
           ...sockets.map(({ fd }, index) => ({ from: fd, to: FIRST_SOCKET_FD + index })),
         ],
         parentDeathSignal: SIGKILL,
@@ -80,6 +82,7 @@ export class CommandProcess {
         options.onExit(exit);
       },
     );
+    output.close();
     if ("ok" in result) {
       throw new RuntimeError(
         "VASSAL_COMMAND",

@@ -5,6 +5,7 @@
  */
 import type { VassalMessageName } from "@emperor/protocol";
 import { applyEnvironment } from "./credentials.ts";
+import { noteHarakiri } from "./harakiri-count.ts";
 import type { Launch } from "./launch.ts";
 import { WORKER_PHASES } from "./hook-settings.ts";
 import { log } from "./log.ts";
@@ -131,6 +132,11 @@ export class Generation {
     }
   }
 
+  /** Halts all workers where they are, or lets them go on. */
+  pause(paused: boolean): void {
+    for (const worker of this.#workers) worker.process.signal(paused ? "SIGSTOP" : "SIGCONT");
+  }
+
   /** Kills all workers; they are started again. */
   killAll(): void {
     for (const worker of this.#workers) worker.process.kill();
@@ -169,12 +175,18 @@ export class Generation {
           number,
           title: processTitle(run.titles, { worker: number }, "vassal"),
           harakiriMs: run.harakiriMs,
+          requests: settings.log.requests,
+          logLead:
+            settings.log.date === undefined && settings.log.prefix === ""
+              ? undefined
+              : settings.log,
           watch: reports || limited ? { limits, reports } : undefined,
           hooks: this.#hooksFor(number),
         },
         onMessage: (name) => this.#heard(worker, name),
         onReport: (message) => {
           if (message.type === "retire") this.#retire(worker, message.reason);
+          else if (message.type === "harakiri") noteHarakiri(number);
           else if (message.type === "hook-failed") this.#options.onHookFailed(this);
           else {
             worker.report = message;

@@ -77,6 +77,10 @@ const SUPPORTED: readonly OptionDefinition[] = [
   ...WAIT_OPTIONS,
   ...JAIL_OPTIONS,
   ...LOG_OPTIONS,
+  serve("Control", "fallback-config", "the configuration for a start that failed with 1", {
+    kind: "path",
+    placeholder: "FILE",
+  }),
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];
@@ -118,6 +122,12 @@ const IGNORED: Readonly<Record<string, string>> = {
   lazy: "every worker loads the app itself",
   "cheaper-algo": "workers are counted as busy by their event loops, see cheaper",
   "single-interpreter": "it belongs to Python",
+  "threaded-logger": "the log never waits for its readers anyway",
+  "log-master-bufsize": "lines have no limit of their own",
+  "log-master-stream": "lines come through a pipe",
+  "log-master-req-stream": "lines come through a pipe",
+  "log-sendfile": "there is no sendfile",
+  "memory-report": "the statistics always have the memory",
   "thunder-lock": "the kernel distributes the connections",
   refork: "a pid namespace is entered with a child by itself",
   "re-fork": "a pid namespace is entered with a child by itself",

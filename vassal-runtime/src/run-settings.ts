@@ -32,6 +32,8 @@ export interface RunSettings {
   readonly limits: LimitSettings;
   readonly demand: DemandSettings;
   readonly dieOnIdle: boolean;
+  /** A new generation that does not accept by then is abandoned; 0: never. */
+  readonly reloadTimeoutMs: number;
   readonly cheap: boolean;
   readonly touch: {
     readonly reload: readonly string[];
@@ -87,6 +89,7 @@ export function readRunSettings(reader: SettingsReader, processes: number): RunS
       sosBacklog: count("vassal-sos-backlog"),
     },
     dieOnIdle,
+    reloadTimeoutMs: reader.take("reload-timeout", parseSeconds) ?? 300_000,
     cheap: flag("cheap"),
     touch: {
       reload: list("touch-reload"),

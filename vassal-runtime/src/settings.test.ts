@@ -67,7 +67,15 @@ describe("readSettings", () => {
       fifos: [],
       hooks: {},
       waits: [],
-      log: { early: undefined, late: undefined },
+      log: {
+        loggers: [],
+        requestLoggers: [],
+        files: { truncate: false },
+        prefix: "",
+        touchReopen: [],
+        touchRotate: [],
+        reopenAfterReload: false,
+      },
     });
   });
 

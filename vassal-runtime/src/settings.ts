@@ -82,12 +82,15 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     reader.take("processes", (entry) => parseInteger(entry, { minimum: 1, maximum: 4096 })) ?? 1;
   const master = reader.last("master");
   const run = readRunSettings(reader, processes);
+  const logSettings = readLog(reader, notes);
   const settings: Omit<RuntimeSettings, "app"> = {
     ...readSocketSettings(reader, notes, app?.kind === "command"),
     processes,
     master:
       processes > 1 ||
       run.needsMaster !== undefined ||
+      // The app may hang, and its last words count: somebody else has to pass them on.
+      (app?.kind === "node" && logSettings.loggers.length > 0) ||
       (master !== undefined && parseFlag(master.value)),
     environment: readEnvironment(reader),
     chdir: reader.take("chdir", (entry) => parseText(entry, "a directory")),
@@ -102,7 +105,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     stats: readStats(reader),
     fifos: readFifos(reader),
     hooks: readHooks(reader, checkAction),
-    log: readLog(reader),
+    log: logSettings,
     waits: readWaits(reader),
     jail: readJail(reader),
     patches,

@@ -39,8 +39,10 @@ export async function startUp({ launch, settings, pushed }: StartUp): Promise<St
   if (passed === 0) {
     walls?.checkMayJail(walls.jail);
     hook("asap");
-    await writeLogTo("logto", settings.log.early, settings.uid);
+    await writeLogTo("logto", settings);
     pidfile("pidfile", settings.run.pidfiles.early);
+  } else {
+    await writeLogTo("logto", settings, true);
   }
   const existing = await bindEarly(settings, launch.inherited);
   const passage = { launch, sockets: existing, pushed };
@@ -69,7 +71,8 @@ export async function startUp({ launch, settings, pushed }: StartUp): Promise<St
   await dropRoot(launch, settings, hook);
   if (patches?.unprivileged !== undefined)
     (await import("./patch.ts")).becomePatched(patches.unprivileged, launch, existing);
-  await writeLogTo("logto2", settings.log.late, undefined);
+  await writeLogTo("logto2", settings);
+  await beginLogging(settings);
   pidfile("pidfile2", settings.run.pidfiles.late);
   const moved = walls !== undefined && (walls.jail.chroot ?? walls.jail.pivotRoot) !== undefined;
   return {
@@ -101,12 +104,24 @@ async function dropRoot(
   if (wasRoot || !launch.isReload) hook("as-user");
 }
 
+/** `isOpen`: an earlier life of this process has opened it. */
 async function writeLogTo(
-  option: string,
-  path: string | undefined,
-  owner: string | undefined,
+  option: "logto" | "logto2",
+  settings: RuntimeSettings,
+  isOpen = false,
 ): Promise<void> {
-  if (path !== undefined) (await import("./log-file.ts")).logTo(option, path, owner);
+  const path = option === "logto" ? settings.log.early : settings.log.late;
+  if (path !== undefined) (await import("./vassal-log.ts")).logTo(option, path, settings, isOpen);
+}
+
+/** Loggers, request lines and the rest, where any of it is asked for. */
+async function beginLogging(settings: RuntimeSettings): Promise<void> {
+  const { date, early, late, loggers, prefix, requestLoggers } = settings.log;
+  const asked = (early ?? late ?? date) !== undefined || prefix !== "";
+  if (!asked && loggers.length + requestLoggers.length === 0) return;
+  const { decorate, startLogging } = await import("./vassal-log.ts");
+  decorate(settings.log);
+  startLogging(settings);
 }
 
 /** Runs the hooks of a phase; does nothing when there are none at all. */

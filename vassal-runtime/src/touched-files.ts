@@ -44,7 +44,8 @@ export function touchWatches(
   };
 }
 
-function versionOf(path: string): string | undefined {
+/** A text that changes with the file. */
+export function versionOf(path: string): string | undefined {
   try {
     const stat = statSync(path, { bigint: true });
     return `${stat.mtimeNs} ${stat.ino} ${stat.size}`;

@@ -36,6 +36,8 @@ export interface VassalControls {
   changeWorkers(by: 1 | -1): void;
   /** Only under a master: no workers until the next connection. */
   goCheap(): void;
+  /** Not for one process: halts the workers where they are, or lets them go on. */
+  pause(): void;
 }
 
 /** What a reload starts from. */

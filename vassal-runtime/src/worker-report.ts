@@ -18,7 +18,9 @@ export type WorkerMessage =
   /** A limit is reached; the worker serves on until its successor accepts. */
   | { readonly type: "retire"; readonly reason: string }
   /** A hook failed, which is the end of the whole vassal. */
-  | { readonly type: "hook-failed" };
+  | { readonly type: "hook-failed" }
+  /** A request took too long; the worker kills itself next. */
+  | { readonly type: "harakiri" };
 
 /** A line with its end. */
 export function encodeWorkerMessage(message: WorkerMessage): string {
@@ -51,6 +53,7 @@ function parse(line: string): WorkerMessage | undefined {
   const fields = value as Record<string, unknown>;
   if (fields["type"] === "hook-failed") return { type: "hook-failed" };
   const { requests, running, load, reason } = fields;
+  if (fields["type"] === "harakiri") return { type: "harakiri" };
   if (fields["type"] === "retire" && typeof reason === "string") {
     return { type: "retire", reason: reason.slice(0, 200) };
   }

@@ -11,6 +11,7 @@ import type { RequestWatch } from "./connections.ts";
 import { RuntimeError, reasonOf } from "./errors.ts";
 import type { HookSettings } from "./hook-settings.ts";
 import type { SocketDescriptor } from "./listen-capture.ts";
+import type { LogSettings, RequestLogSettings } from "./log-settings.ts";
 import { labelLog, log } from "./log.ts";
 import { followOrders } from "./orders.ts";
 import { dieWithParent } from "./platform.ts";
@@ -30,7 +31,12 @@ export interface WorkerOrders {
   /** Its number, from 1; a successor gets the same. */
   readonly number: number;
   readonly title: string | undefined;
-  readonly harakiriMs: number | undefined;
+  readonly harakiri: { readonly limitMs: number; readonly fd: number } | undefined;
+  /** How requests are told; without `fd` on standard error. */
+  readonly requests:
+    | { readonly settings: RequestLogSettings; readonly fd: number | undefined }
+    | undefined;
+  readonly logLead: Pick<LogSettings, "date" | "prefix"> | undefined;
   /** Undefined: nobody wants to know about requests. */
   readonly watch:
     | { readonly limits: LimitSettings; readonly reports: boolean; readonly fd: number }
@@ -44,6 +50,7 @@ export interface WorkerOrders {
 /** Serves until told to stop. Never returns normally: the process exits. */
 export async function runWorker(orders: WorkerOrders): Promise<void> {
   labelLog(orders.label);
+  if (orders.logLead !== undefined) (await import("./vassal-log.ts")).decorate(orders.logLead);
   dieWithParent();
   if (orders.title !== undefined) process.title = orders.title;
   const master = connectEmperor({ defaultActions: false });
@@ -124,9 +131,15 @@ async function requestWatches(orders: WorkerOrders): Promise<RequestWatch[]> {
     const { watchWorker } = await import("./worker-watch.ts");
     watches.push(watchWorker({ ...orders.watch, number: orders.number }));
   }
-  if (orders.harakiriMs !== undefined) {
+  if (orders.requests !== undefined) {
+    const { settings, fd } = orders.requests;
+    const { watchRequests } = await import("./vassal-log.ts");
+    watches.push(watchRequests(settings, orders.number, fd));
+  }
+  if (orders.harakiri !== undefined) {
+    const { fd, limitMs } = orders.harakiri;
     const { watchForHarakiri } = await import("./harakiri.ts");
-    watches.push(watchForHarakiri(orders.harakiriMs, orders.label, orders.number));
+    watches.push(watchForHarakiri(limitMs, orders.label, orders.number, fd));
   }
   return watches;
 }
