@@ -2,10 +2,11 @@
  * `make bench`: measures bin/emperor and bin/vassal beside what people use instead, and writes
  * docs/performance.md. Takes some minutes and is no test: nothing fails by being slow.
  *
- *   node test/bench/bench.mjs [--emperor | --vassal] [--only-ours] [--quick] [--print]
+ *   node test/bench/bench.mjs [--emperor | --vassal] [--only-ours | --only-uwsgi] [--quick] [--print]
  *
  *   --emperor, --vassal   only this part; the other one's section of the page stays
- *   --only-ours           the Emperor's part without the real uWSGI
+ *   --only-ours, --only-uwsgi   the Emperor's part with this supervisor only; what the same commit has measured
+ *                               of the other one in an earlier call is shown beside it
  *   --quick               the vassal's part with few samples
  *   --print               write no file
  */
@@ -21,6 +22,7 @@ const { values: options } = parseArgs({
     emperor: { type: "boolean", default: false },
     vassal: { type: "boolean", default: false },
     "only-ours": { type: "boolean", default: false },
+    "only-uwsgi": { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
     print: { type: "boolean", default: false },
   },
@@ -35,7 +37,7 @@ async function measure(name, bench, parts) {
   const result = await bench({
     say,
     machine,
-    onlyOurs: options["only-ours"],
+    only: options["only-ours"] ? "ours" : options["only-uwsgi"] ? "uwsgi" : undefined,
     quick: options.quick,
   });
   if (result === undefined) return;

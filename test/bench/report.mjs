@@ -2,14 +2,14 @@
 import { median } from "./measure.mjs";
 
 export function time(ms) {
-  if (ms === undefined) return "too long";
+  if (ms === undefined || ms === null) return "too long";
   if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
   return ms >= 100 ? `${ms.toFixed(0)} ms` : `${ms.toFixed(1)} ms`;
 }
 
 /** `3.1 ms (max 4.0 ms, n=20)`; what took too long is said. */
 export function times(samples) {
-  const known = samples.filter((value) => value !== undefined);
+  const known = samples.filter((value) => value !== undefined && value !== null);
   const lost = samples.length - known.length;
   if (known.length === 0) return `none of ${samples.length}`;
   const missing = lost > 0 ? `, ${lost} took too long` : "";
