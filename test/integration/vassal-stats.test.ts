@@ -90,7 +90,10 @@ it("counts a worker's new start, and shows one that hangs as busy", async () => 
   await folder.untilAlone();
 });
 
-/** What uWSGI 2.0 sends, in its order: uwsgitop, telegraf, metricbeat and the exporters read of these. */
+/**
+ * What uWSGI 2.0 sends, in its order, but for `req_info` of a core: uwsgitop, telegraf, metricbeat and the
+ * exporters read of these.
+ */
 const KEYS = {
   document:
     "version s,listen_queue n,listen_queue_errors n,signal_queue n,load n,pid n,uid n,gid n,cwd s,locks a,sockets a,workers a",
