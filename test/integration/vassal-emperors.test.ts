@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest, StartOptions } from "../harness/emperor.ts";
 import { realUwsgi, uwsgiPluginTest, uwsgiTest } from "../harness/privileges.ts";
-import { childrenOf, isAlive } from "../harness/processes.ts";
+import { childrenOf, isAlive, signalTo } from "../harness/processes.ts";
 import { TinyPostgres } from "./tiny-postgres.ts";
 import { get, load, freePort } from "./vassal-harness.ts";
 import type { Answer } from "./vassal-harness.ts";
@@ -138,7 +138,7 @@ describe.each(EMPERORS)("vassal under $name", ({ define, program }) => {
       const { pid } = await emperor.vassalWith("app.ini", { accepting: 1 });
       await asked();
       await emperor.vassalWith("app.ini", { loyal: 1, pid });
-      process.kill(pid, "SIGKILL");
+      signalTo(pid, "SIGKILL");
       const next = await emperor.wait(
         "another process",
         async () => {

@@ -3,7 +3,7 @@ import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { expect, it } from "vitest";
 import { programTest } from "../harness/privileges.ts";
-import { isAlive } from "../harness/processes.ts";
+import { isAlive, signalTo } from "../harness/processes.ts";
 import { waitFor } from "../harness/wait.ts";
 import { VassalFolder, get } from "./vassal-harness.ts";
 
@@ -54,7 +54,7 @@ it("each worker has its own, the first one more, and a successor fewer", async (
   expect(traceOf(folder).toSorted()).toEqual([...once, ...each, ...each].toSorted());
   folder.write("trace", "");
   const pid = Number((await get(folder.url)).body);
-  process.kill(pid, "SIGKILL");
+  signalTo(pid, "SIGKILL");
   await waitFor("the successor", () => traceOf(folder).includes("accepting"), { witness: vassal });
   const seen = traceOf(folder).filter((phase) => phase !== "accepting1");
   expect(seen).toEqual(["post-fork", "post-app", "accepting"]);
@@ -71,7 +71,7 @@ it("a hook that fails in a later worker ends the whole vassal with 1", async () 
   await vassal.accepting();
   const pid = Number((await get(folder.url)).body);
   unlinkSync(folder.file("allowed"));
-  process.kill(pid, "SIGKILL");
+  signalTo(pid, "SIGKILL");
   expect(await vassal.ended()).toEqual({ code: 1, signal: null });
   expect(vassal.log).toMatch(
     /"exec:test -e .*\(post-fork\) failed: it exited with 1; the vassal ends/,
