@@ -81,6 +81,10 @@ export async function govern(request: GovernRequest): Promise<number> {
   notifier.ready(report.isDaemon);
   report.ready();
   await emperor.finished;
+  // One more signal must not make an orderly end look like a death.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"] as const) {
+    process.on(signal, () => undefined);
+  }
   disconnect();
   for (const server of servers) await server.close();
   notifier.buried();
