@@ -10,9 +10,9 @@ import { EmperorError, EXIT } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Remark } from "../options/read-settings.ts";
 import type { Settings } from "../options/settings.ts";
-import { createEmperorHooks, createHands } from "../spawn/create-hands.ts";
+import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
+import { createEmperorHooks, createHands, createTyrant } from "../spawn/create-hands.ts";
 import type { EmperorHooks } from "../spawn/emperor-hooks.ts";
-import { tyrantRefusal } from "../spawn/tyrant.ts";
 import { parseStatsAddress } from "../stats/address.ts";
 import type { StatsServer } from "../stats/stats-server.ts";
 import type { DaemonReport } from "./daemon.ts";
@@ -22,6 +22,9 @@ import { prepareProcess, runPhase, type OwnLog } from "./prepare.ts";
 import { SystemdNotifier } from "./sd-notify.ts";
 import { connectSignals } from "./signals.ts";
 import { ownTidier } from "./tidy.ts";
+
+/** At the end: how long killed processes may take to leave their cgroups. */
+const LAST_CGROUPS_MS = 3000;
 
 export interface GovernRequest {
   readonly settings: Settings;
@@ -70,7 +73,13 @@ export async function govern(request: GovernRequest): Promise<number> {
     dated: false,
     message: `[emperor] version ${version}, Node ${process.version}, pid ${process.pid}`,
   });
-  const emperor = assemble(settings, monitors, hooks, logger, version);
+  const { cgroup } = settings.isolation;
+  // Loaded for those who want it. Before the first vassal, which is to be born in one.
+  const cgroups =
+    cgroup === undefined
+      ? undefined
+      : await (await import("../cgroups/open.ts")).openCgroups(cgroup, settings.isolation, logger);
+  const emperor = assemble(settings, monitors, hooks, logger, version, cgroups);
   const servers = await startStatistics(settings, emperor, logger);
   await runPhase(hooks, "emperor-start");
   const disconnect = connectSignals(emperor, notifier);
@@ -83,6 +92,8 @@ export async function govern(request: GovernRequest): Promise<number> {
   await emperor.finished;
   disconnect();
   for (const server of servers) await server.close();
+  await cgroups?.idle(LAST_CGROUPS_MS);
+  cgroups?.close();
   notifier.buried();
   return EXIT.done;
 }
@@ -109,6 +120,7 @@ async function makeMonitors(settings: Settings): Promise<readonly ImperialMonito
       frequencySeconds: settings.frequencySeconds,
       nofollow: settings.nofollow,
       ownerOfLink: settings.tyrant && settings.tyrantNofollow,
+      guarded: settings.tyrant,
       extraExtensions: settings.extraExtensions,
       collectAttributes: settings.collectAttributes,
       readConfig: settings.forceConfigPipe,
@@ -130,15 +142,21 @@ function assemble(
   hooks: EmperorHooks,
   logger: Logger,
   version: string,
+  cgroups: VassalCgroups | undefined,
 ): RunningEmperor {
   const tidier = ownTidier();
+  const tyrant = createTyrant(settings, logger);
   return createEmperor({
     settings,
     logger,
     monitors,
-    createHands: (listener) => createHands(settings, linux, listener, logger, hooks),
+    createHands: (listener) =>
+      createHands(settings, linux, listener, logger, hooks, {
+        tyrant,
+        ...(cgroups === undefined ? {} : { cgroups }),
+      }),
     hooks,
-    refusalOf: (spec) => tyrantRefusal(settings, spec),
+    refusalOf: (spec) => tyrant.refusal(spec),
     version,
     observers: tidier === undefined ? [] : [() => tidier.note()],
     identity: {

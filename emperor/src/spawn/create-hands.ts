@@ -3,10 +3,12 @@
  * all of them.
  */
 import { getrlimit, RLIMIT } from "@emperor/linux";
+import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import type { HandsListener } from "../court/hands.ts";
 import { EmperorError } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
+import { SystemAccounts } from "./accounts.ts";
 import { ProcessGroupTree, type ProcessTree } from "./cgroup.ts";
 import { endRunningCommands, runCommand } from "./command-runner.ts";
 import { EmperorHooks, type HookWorld } from "./emperor-hooks.ts";
@@ -17,6 +19,7 @@ import type { Machine } from "./machine.ts";
 import { Planner } from "./plan.ts";
 import { withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
+import { Tyrant } from "./tyrant.ts";
 
 /**
  * The hooks that run in the Emperor itself, and the reading of all others. Throws
@@ -54,11 +57,29 @@ export function createEmperorHooks(
   return new EmperorHooks(reading.hooks, world, logger);
 }
 
-/** What tests replace. */
+/** Who decides as whom vassals run. Throws `EmperorError` `unknown-user`. */
+export function createTyrant(settings: Settings, logger: Logger): Tyrant {
+  const { tyrant, wrapper, environmentMode } = settings;
+  if (tyrant && wrapper !== undefined && environmentMode === "auto") {
+    logger.warning(
+      `[emperor-tyrant] emperor-wrapper is given, so it and its vassals inherit the Emperor's environment, which their users can read; vassal-env = clean withholds it, vassal-env = inherit ends this warning`,
+    );
+  }
+  return new Tyrant({
+    settings,
+    accounts: new SystemAccounts(wholeMilliseconds),
+    ownUid: ownIds().uid,
+    warn: (message) => logger.warning(message),
+  });
+}
+
+/** What tests replace, and what others share. */
 export interface HandsOverrides {
   readonly tree?: ProcessTree;
   readonly now?: () => number;
   readonly ids?: Ids;
+  readonly cgroups?: VassalCgroups;
+  readonly tyrant?: Tyrant;
 }
 
 interface Ids {
@@ -96,6 +117,7 @@ export function createHands(
     environment: () => process.env,
     ids: overrides.ids ?? ownIds(),
     warn,
+    ...(overrides.tyrant === undefined ? {} : { tyrant: overrides.tyrant }),
   });
   emperorHooks.onEnvironmentChange = () => planner.invalidateEnvironment();
   const { soft } = getrlimit(RLIMIT.nofile);
@@ -108,5 +130,6 @@ export function createHands(
     emperorHooks,
     tree: overrides.tree ?? new ProcessGroupTree(machine),
     now: overrides.now ?? wholeMilliseconds,
+    ...(overrides.cgroups === undefined ? {} : { cgroups: overrides.cgroups }),
   });
 }

@@ -7,12 +7,15 @@ import type { VassalSpec } from "@emperor/monitors";
 import type { Settings } from "../options/settings.ts";
 import { quoteName } from "../log/quoting.ts";
 import { RepeatLimiter } from "../log/repeats.ts";
+import { SystemAccounts } from "./accounts.ts";
 import { VassalArguments } from "./argv.ts";
 import {
+  keptVariables,
   VassalEnvironment,
   withVariable,
   type Variables,
   type VassalDescriptors,
+  type VassalUser,
 } from "./environment.ts";
 import type { HookSet } from "./hook-set.ts";
 import { isolationOf, type Isolation } from "./isolation.ts";
@@ -20,9 +23,10 @@ import { magicExec, type MagicExec } from "./magic-exec.ts";
 import { DEFAULT_PATH } from "./program-path.ts";
 import { ProgramChain, type ProgramList } from "./programs.ts";
 import { startHookAction } from "./start-hook.ts";
-import { tyrantCredentials, type Credentials } from "./tyrant.ts";
+import { Tyrant, type Credentials } from "./tyrant.ts";
 
 const SIGKILL = 9;
+const DEFAULT_SHELL = "/bin/sh";
 /** RLIMIT_NOFILE. A number of its own, so that a plan can be made without the native addon. */
 const OPEN_FILES = 7;
 
@@ -46,6 +50,8 @@ export interface PlannerInput {
   readonly environment: () => Variables;
   readonly ids: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   readonly warn: (message: string) => void;
+  /** Who decides as whom vassals run; default: one of the machine's own users. */
+  readonly tyrant?: Tyrant;
 }
 
 /** The lowest numbers above 2 that `safe-fd` does not claim: one for the channel, one for the pipe. */
@@ -56,12 +62,20 @@ export function chooseDescriptors(safeFds: readonly number[]): VassalDescriptors
   return { channel, config };
 }
 
+/** A number without an entry is a user as well, without a home. */
+function userOf(uid: number, entry: VassalUser | undefined): VassalUser {
+  if (entry === undefined) return { name: String(uid), home: "/", shell: DEFAULT_SHELL };
+  const { name, home, shell } = entry;
+  return { name, home: home === "" ? "/" : home, shell: shell === "" ? DEFAULT_SHELL : shell };
+}
+
 export class Planner {
   readonly #input: PlannerInput;
   readonly #arguments: VassalArguments;
   readonly #environment: VassalEnvironment;
   readonly #programs: ProgramChain;
   readonly #isolation: Isolation;
+  readonly #tyrant: Tyrant;
   readonly #limits: Pick<SpawnOptions, "rlimits">;
   readonly #descriptors: VassalDescriptors;
   readonly #commonFds: SpawnOptions["fds"];
@@ -77,7 +91,16 @@ export class Planner {
       settings.environment,
       this.#descriptors,
       input.warn,
+      keptVariables(settings),
     );
+    this.#tyrant =
+      input.tyrant ??
+      new Tyrant({
+        settings,
+        accounts: new SystemAccounts(() => performance.now()),
+        ownUid: input.ids.uid,
+        warn: input.warn,
+      });
     this.#programs = new ProgramChain(settings);
     this.#isolation = isolationOf(settings, input.ids);
     const openFiles = settings.vassalOpenFiles;
@@ -102,16 +125,22 @@ export class Planner {
 
   plan(spec: VassalSpec, zergNumber: number | undefined): PlanAnswer {
     const { settings, hooks } = this.#input;
-    const tyrant = tyrantCredentials(settings, spec);
+    const tyrant = this.#tyrant.answer(spec);
     if (!tyrant.ok) return tyrant;
     const magic = settings.magicExec ? this.#magicExec(spec, tyrant.credentials) : undefined;
     const piped = spec.config !== undefined && magic?.kind !== "yes";
-    let env = this.#environment.build({ piped, zergNumber });
+    const user =
+      tyrant.credentials === undefined ? undefined : userOf(tyrant.credentials.uid, tyrant.user);
+    let env = this.#environment.build({
+      piped,
+      zergNumber,
+      ...(user === undefined ? {} : { user }),
+    });
     if (magic?.kind === "yes" && magic.pathDirectory !== undefined) {
       env = withVariable(
         env,
         "PATH",
-        `${this.#environment.path ?? DEFAULT_PATH}:${magic.pathDirectory}`,
+        `${this.#environment.vassalPath ?? DEFAULT_PATH}:${magic.pathDirectory}`,
       );
     }
     const isZerg = zergNumber !== undefined;
