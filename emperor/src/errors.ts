@@ -33,6 +33,7 @@ export const EMPEROR_ERRORS = {
   "limit-failed": EXIT.refused,
   "hook-failed": EXIT.refused,
   "daemon-failed": EXIT.refused,
+  "cgroup-failed": EXIT.refused,
 } as const;
 
 export type EmperorErrorCode = keyof typeof EMPEROR_ERRORS;

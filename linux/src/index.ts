@@ -8,6 +8,7 @@ export * from "./identity.ts";
 export * from "./namespaces.ts";
 export { SPAWN_STAGES } from "./plan.ts";
 export * from "./process.ts";
+export { readFiles } from "./files.ts";
 export { fileDigest, scanDirectory, statEntries } from "./scan.ts";
 export * from "./sockets.ts";
 export { spawn, spawnAsync } from "./spawn.ts";

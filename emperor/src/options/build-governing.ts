@@ -51,6 +51,8 @@ export function buildGoverning(reader: EntryReader): Governing {
     ...reader.list("emperor-collect-attribute"),
     wrapperAttribute,
     chdirAttribute,
+    reader.text("emperor-cgroup-attr"),
+    reader.text("emperor-use-clone-attr"),
   ];
   return {
     emperor: reader.list("emperor").map((text) => ({ text })),

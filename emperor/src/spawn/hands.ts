@@ -8,8 +8,10 @@ import { encodeEmperorMessage, type EmperorMessageName } from "@emperor/protocol
 import type { Hands, HandsListener, ProcessHandle } from "../court/hands.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteName } from "../log/quoting.ts";
+import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import { Alarm } from "./alarm.ts";
 import type { ProcessTree } from "./cgroup.ts";
+import { CgroupCare } from "./cgroup-care.ts";
 import { continuePacket, packetOf, writePacket } from "./config-pipe.ts";
 import type { EmperorHooks } from "./emperor-hooks.ts";
 import { countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
@@ -50,6 +52,7 @@ export interface HandsParts {
   readonly hooks: HookSet;
   readonly emperorHooks: EmperorHooks;
   readonly tree: ProcessTree;
+  readonly cgroups?: VassalCgroups;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -64,6 +67,9 @@ export class MachineHands implements Hands {
   readonly #later: Later;
   #closed = false;
   readonly #late = new LateStarts();
+  readonly #care: CgroupCare;
+  /** Only with cgroups: whoever finds it may ask. */
+  readonly accounts?: NonNullable<Hands["accounts"]>;
 
   constructor(parts: HandsParts) {
     this.#parts = parts;
@@ -77,6 +83,11 @@ export class MachineHands implements Hands {
       write: (record) => continuePacket(this.#machine, record) === "blocked",
       reap: (record) => this.#onExit(record.handle),
     });
+    this.#care = new CgroupCare(parts.cgroups, parts.logger);
+    if (parts.cgroups !== undefined) {
+      this.accounts = (handles) =>
+        this.#care.accounts(handles.map((handle) => this.#table.get(handle)));
+    }
     this.watcher = parts.machine.createWatcher((events) => this.#onEvents(events));
   }
 
@@ -130,9 +141,9 @@ export class MachineHands implements Hands {
       );
     }
     this.#table.add(record);
-    launch(this.#machine, this.#parts.planner, plan, this.#parts.hooks, record, (outcome) => {
-      this.#launched(record, frame?.bytes, outcome);
-    });
+    const { planner, hooks } = this.#parts;
+    const done = (outcome: LaunchOutcome): void => this.#launched(record, frame?.bytes, outcome);
+    launch(this.#machine, planner, plan, hooks, record, done, this.#care.cgroups);
   }
 
   /** `packet`: its config, if it gets one through the pipe. */
@@ -180,6 +191,7 @@ export class MachineHands implements Hands {
   send(handle: ProcessHandle, message: EmperorMessageName): boolean {
     const record = this.#table.get(handle);
     if (record === undefined || record.channelFd === NONE) return false;
+    this.#care.wake(record);
     return writeIfPossible(this.#machine, record.channelFd, MESSAGE_BYTES[message]) === 1;
   }
 
@@ -205,13 +217,23 @@ export class MachineHands implements Hands {
     const record = this.#table.get(handle);
     if (record?.stage === "launching") return record.killWhenStarted(signal, scope);
     if (record === undefined || record.stage !== "alive") return;
+    this.#care.wake(record);
     if (scope === "tree") this.#parts.tree.signal(record.pid, signal);
+    if (scope === "tree" && signal === "SIGKILL") this.#care.kill(record);
     const problem = signalChild(this.#machine, record.pidfd, signal);
     if (problem === undefined) return;
     const name = quoteName(record.spec.name);
     this.#parts.logger.error(
       `[emperor] ${signal} to vassal ${name} (pid: ${record.pid}) failed: ${problem}`,
     );
+  }
+
+  freeze(handle: ProcessHandle): string | undefined {
+    return this.#care.freeze(this.#table.get(handle));
+  }
+
+  thaw(handle: ProcessHandle): string | undefined {
+    return this.#care.thaw(this.#table.get(handle));
   }
 
   release(handle: ProcessHandle): void {
@@ -326,7 +348,12 @@ export class MachineHands implements Hands {
     if (status === undefined) return this.#later.reap(record);
     this.watcher.remove(tokenOf(handle, WATCH.process));
     record.stage = "ended";
-    record.exit = { code: status.code, signal: status.signal };
+    const usage = this.#care.end(record);
+    record.exit = {
+      code: status.code,
+      signal: status.signal,
+      ...(usage === undefined ? {} : { usage }),
+    };
     // In `copied` mode the end may be seen before the outcome of the start, which says what it means.
     if (record.statusFd === NONE || record.abandoned) this.#settle(record);
   }
@@ -365,6 +392,7 @@ export class MachineHands implements Hands {
   }
 
   #forget(record: ProcessRecord): void {
+    this.#care.forget(record);
     this.#table.delete(record.handle);
     this.#later.forget(record);
     this.#late.gone(record);
