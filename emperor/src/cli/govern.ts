@@ -17,6 +17,7 @@ import { parseStatsAddress } from "../stats/address.ts";
 import type { StatsServer } from "../stats/stats-server.ts";
 import type { DaemonReport } from "./daemon.ts";
 import { linuxSystem } from "./linux-system.ts";
+import { checkPrivileges } from "./needed-privileges.ts";
 import { Pidfiles } from "./pidfile.ts";
 import { prepareProcess, runPhase, type OwnLog } from "./prepare.ts";
 import { SystemdNotifier } from "./sd-notify.ts";
@@ -65,6 +66,11 @@ export async function govern(request: GovernRequest): Promise<number> {
     pidfiles,
     system: linuxSystem,
   });
+  const privileges = {
+    uid: process.geteuid?.() ?? 0,
+    effective: linux.getCapabilities().effective,
+  };
+  for (const warning of checkPrivileges(settings, privileges)) logger.warning(warning);
   const monitors = await makeMonitors(settings);
   const title = request.isVassal ? "sub-Emperor" : "Emperor";
   logger.write({ level: "info", dated: false, message: `*** starting uWSGI ${title} ***` });
