@@ -60,6 +60,8 @@ export async function govern(request: GovernRequest): Promise<number> {
     pidfiles.remove();
     logger.flush();
   });
+  // As root, if that is what we are: it must be able to end whatever vassals become.
+  const signature = await guard(logger);
   const settings = await prepareProcess({
     ...request,
     hooks,
@@ -85,7 +87,7 @@ export async function govern(request: GovernRequest): Promise<number> {
     cgroup === undefined
       ? undefined
       : await (await import("../cgroups/open.ts")).openCgroups(cgroup, settings.isolation, logger);
-  const emperor = assemble(settings, monitors, hooks, logger, version, cgroups);
+  const emperor = assemble(settings, monitors, hooks, logger, version, { signature, cgroups });
   const servers = await startStatistics(settings, emperor, logger);
   await runPhase(hooks, "emperor-start");
   const disconnect = connectSignals(emperor, notifier);
@@ -142,13 +144,39 @@ async function makeMonitors(settings: Settings): Promise<readonly ImperialMonito
   return monitors;
 }
 
+/** What holds all of a vassal together. */
+interface Keepers {
+  readonly signature: number | undefined;
+  readonly cgroups: VassalCgroups | undefined;
+}
+
+/**
+ * Sees to it that no vassal outlives the Emperor. As the first process of a container there is nothing
+ * to do: the kernel ends everything with it.
+ * @returns the mark of the vassals; undefined: there is no guardian
+ */
+async function guard(logger: Logger): Promise<number | undefined> {
+  if (process.pid === 1) return undefined;
+  const { makeSignature, SIGNATURE_RESOURCE, startGuardian } = await import("../spawn/guardian.ts");
+  const signature = makeSignature(linux.getrlimit(SIGNATURE_RESOURCE).hard);
+  const problem =
+    signature === undefined
+      ? "the limit of realtime (RLIMIT_RTTIME) is set and cannot serve as a mark"
+      : startGuardian(linux.GUARDIAN_PROGRAM, process.pid, signature);
+  if (problem === undefined) return signature;
+  logger.warning(
+    `[emperor] there is no guardian: if the Emperor is killed its vassals are too, but not all that they started: ${problem}`,
+  );
+  return undefined;
+}
+
 function assemble(
   settings: Settings,
   monitors: readonly ImperialMonitor[],
   hooks: EmperorHooks,
   logger: Logger,
   version: string,
-  cgroups: VassalCgroups | undefined,
+  { signature, cgroups }: Keepers,
 ): RunningEmperor {
   const tidier = ownTidier();
   const tyrant = createTyrant(settings, logger);
@@ -159,6 +187,7 @@ function assemble(
     createHands: (listener) =>
       createHands(settings, linux, listener, logger, hooks, {
         tyrant,
+        ...(signature === undefined ? {} : { signature }),
         ...(cgroups === undefined ? {} : { cgroups }),
       }),
     hooks,

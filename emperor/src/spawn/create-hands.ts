@@ -2,6 +2,7 @@
  * Puts the hands together for one Emperor: settings in, working parts out. The only place that knows
  * all of them.
  */
+import { readFileSync } from "node:fs";
 import { getrlimit, RLIMIT } from "@emperor/linux";
 import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import type { HandsListener } from "../court/hands.ts";
@@ -15,10 +16,12 @@ import { EmperorHooks, type HookWorld } from "./emperor-hooks.ts";
 import { MachineHands } from "./hands.ts";
 import { HelperChildren } from "./helper-children.ts";
 import { readHooks, type HookSettings } from "./hook-set.ts";
+import { CLONE } from "./isolation.ts";
 import type { Machine } from "./machine.ts";
 import { Planner } from "./plan.ts";
 import { withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
+import { rangesFrom, rangesOfUser, UserRanges } from "./user-ranges.ts";
 import { Tyrant } from "./tyrant.ts";
 
 /**
@@ -80,6 +83,7 @@ export interface HandsOverrides {
   readonly ids?: Ids;
   readonly cgroups?: VassalCgroups;
   readonly tyrant?: Tyrant;
+  readonly signature?: number;
 }
 
 interface Ids {
@@ -111,17 +115,21 @@ export function createHands(
   overrides: HandsOverrides = {},
 ): MachineHands {
   const warn = (message: string): void => logger.warning(message);
+  const ids = overrides.ids ?? ownIds();
+  const ranges = userRanges(settings, ids.uid, () => hands.living());
   const planner = new Planner({
     settings: { ...settings, safeFds: usableSafeFds(settings.safeFds, warn) },
     hooks: emperorHooks.set,
     environment: () => process.env,
-    ids: overrides.ids ?? ownIds(),
+    ids,
     warn,
+    ranges,
+    ...(overrides.signature === undefined ? {} : { signature: overrides.signature }),
     ...(overrides.tyrant === undefined ? {} : { tyrant: overrides.tyrant }),
   });
   emperorHooks.onEnvironmentChange = () => planner.invalidateEnvironment();
   const { soft } = getrlimit(RLIMIT.nofile);
-  return new MachineHands({
+  const hands = new MachineHands({
     machine: withReserve(machine, soft),
     listener,
     logger,
@@ -132,4 +140,33 @@ export function createHands(
     now: overrides.now ?? wholeMilliseconds,
     ...(overrides.cgroups === undefined ? {} : { cgroups: overrides.cgroups }),
   });
+  return hands;
+}
+
+/** Ranges for user namespaces, where they are wanted and there are any. Only root may hand them out. */
+function userRanges(
+  { cloneFlags, isolation }: Pick<Settings, "cloneFlags" | "isolation">,
+  uid: number,
+  living: () => ReadonlySet<string>,
+): UserRanges | undefined {
+  const isWanted = (cloneFlags & CLONE.newUser) !== 0 || isolation.cloneAttribute !== undefined;
+  if (!isWanted || uid !== 0) return undefined;
+  const { usernsBase: base, usernsSize: size } = isolation;
+  const source =
+    base === undefined
+      ? rangesOfUser(
+          { subuid: textOf("/etc/subuid"), subgid: textOf("/etc/subgid") },
+          { name: "root", uid },
+          size,
+        )
+      : rangesFrom(base, size);
+  return source === undefined ? undefined : new UserRanges(source, living);
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }

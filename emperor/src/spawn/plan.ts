@@ -17,12 +17,14 @@ import {
   type VassalDescriptors,
   type VassalUser,
 } from "./environment.ts";
+import { SIGNATURE_RESOURCE } from "./guardian.ts";
 import type { HookSet } from "./hook-set.ts";
-import { isolationOf, type Isolation } from "./isolation.ts";
+import { Isolation } from "./isolation.ts";
 import { magicExec, type MagicExec } from "./magic-exec.ts";
 import { DEFAULT_PATH } from "./program-path.ts";
 import { ProgramChain, type ProgramList } from "./programs.ts";
 import { startHookAction } from "./start-hook.ts";
+import type { UserRanges } from "./user-ranges.ts";
 import { Tyrant, type Credentials } from "./tyrant.ts";
 
 const SIGKILL = 9;
@@ -40,8 +42,8 @@ export interface Plan {
 
 export type PlanAnswer =
   | { readonly ok: true; readonly plan: Plan }
-  /** Only another config or owner can change the answer. */
-  | { readonly ok: false; readonly detail: string };
+  /** Only another config or owner can change the answer, but where it is the system's fault. */
+  | { readonly ok: false; readonly detail: string; readonly cause?: "system" };
 
 export interface PlannerInput {
   readonly settings: Settings;
@@ -50,8 +52,12 @@ export interface PlannerInput {
   readonly environment: () => Variables;
   readonly ids: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   readonly warn: (message: string) => void;
+  /** For user namespaces; undefined: there are none. */
+  readonly ranges?: UserRanges | undefined;
   /** Who decides as whom vassals run; default: one of the machine's own users. */
   readonly tyrant?: Tyrant;
+  /** By what the guardian knows vassals, see `guardian.ts`. */
+  readonly signature?: number;
 }
 
 /** The lowest numbers above 2 that `safe-fd` does not claim: one for the channel, one for the pipe. */
@@ -60,6 +66,17 @@ export function chooseDescriptors(safeFds: readonly number[]): VassalDescriptors
   for (let fd = 3; free.length < 2; fd += 1) if (!safeFds.includes(fd)) free.push(fd);
   const [channel = 3, config = 4] = free;
   return { channel, config };
+}
+
+function limitsOf(
+  openFiles: Settings["vassalOpenFiles"],
+  signature: number | undefined,
+): Pick<SpawnOptions, "rlimits"> {
+  const rlimits: NonNullable<SpawnOptions["rlimits"]>[number][] = [];
+  if (openFiles !== undefined) rlimits.push({ resource: OPEN_FILES, ...openFiles });
+  if (signature !== undefined)
+    rlimits.push({ resource: SIGNATURE_RESOURCE, soft: signature, hard: signature });
+  return rlimits.length === 0 ? {} : { rlimits };
 }
 
 /** A number without an entry is a user as well, without a home. */
@@ -102,10 +119,8 @@ export class Planner {
         warn: input.warn,
       });
     this.#programs = new ProgramChain(settings);
-    this.#isolation = isolationOf(settings, input.ids);
-    const openFiles = settings.vassalOpenFiles;
-    this.#limits =
-      openFiles === undefined ? {} : { rlimits: [{ resource: OPEN_FILES, ...openFiles }] };
+    this.#isolation = new Isolation(settings, input.ids, input.ranges, input.warn);
+    this.#limits = limitsOf(settings.vassalOpenFiles, input.signature);
     const kept = settings.safeFds.filter((fd) => fd > 2).map((fd) => ({ from: fd, to: fd }));
     this.#commonFds = [{ from: -1, to: 0 }, { from: 1, to: 1 }, { from: 2, to: 2 }, ...kept];
   }
@@ -153,9 +168,11 @@ export class Planner {
       settings.chdirAttribute === undefined
         ? undefined
         : spec.attributes[settings.chdirAttribute]?.[0];
+    const isolation = this.#isolation.of(spec, tyrant.credentials);
+    if (!isolation.ok) return isolation;
     const fixed = {
-      ...this.#isolation,
       ...(tyrant.credentials === undefined ? {} : { credentials: tyrant.credentials }),
+      ...isolation.fields,
       ...(late === undefined ? {} : { lateCwd: late }),
       programs: programs.candidates,
       args,
@@ -181,13 +198,7 @@ export class Planner {
     const actions =
       start.length === 0 ? hooks.asVassal.actions : [...start, ...hooks.asVassal.actions];
     const beforeDropActions = hooks.beforeDrop.actions;
-    if (
-      actions.length === 0 &&
-      beforeDropActions.length === 0 &&
-      this.#isolation.userMap === undefined
-    ) {
-      return { mode: "shared" };
-    }
+    if (actions.length === 0 && beforeDropActions.length === 0) return { mode: "shared" };
     return { actions, beforeDropActions, mode: "copied" };
   }
 
