@@ -22,6 +22,7 @@ import { Planner } from "./plan.ts";
 import { withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
 import { rangesFrom, rangesOfUser, UserRanges } from "./user-ranges.ts";
+import { signalAs } from "./signal-as.ts";
 import { Tyrant } from "./tyrant.ts";
 
 /**
@@ -136,6 +137,7 @@ export function createHands(
     planner,
     hooks: emperorHooks.set,
     emperorHooks,
+    ...(settings.tyrant ? { signalAs } : {}),
     tree: overrides.tree ?? new ProcessGroupTree(machine),
     now: overrides.now ?? wholeMilliseconds,
     ...(overrides.cgroups === undefined ? {} : { cgroups: overrides.cgroups }),

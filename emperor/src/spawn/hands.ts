@@ -16,6 +16,7 @@ import { continuePacket, packetOf, writePacket } from "./config-pipe.ts";
 import type { EmperorHooks } from "./emperor-hooks.ts";
 import { countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
 import type { HookSet } from "./hook-set.ts";
+import { rangeKey } from "./isolation.ts";
 import { LateStarts } from "./late-starts.ts";
 import { Later } from "./later.ts";
 import { failureReport, giveBack, launch, type LaunchOutcome } from "./launch.ts";
@@ -23,6 +24,7 @@ import { errorCode, signalChild, writeIfPossible, type Machine } from "./machine
 import type { Plan, Planner } from "./plan.ts";
 import { NONE, ProcessRecord, ProcessTable, readToken, tokenOf, WATCH } from "./process-table.ts";
 import { describeChoice } from "./programs.ts";
+import type { signalAs } from "./signal-as.ts";
 import { startHookResult } from "./start-hook.ts";
 
 /** Most bytes taken from the channel of a dead process: what it said last still counts. */
@@ -53,6 +55,8 @@ export interface HandsParts {
   readonly emperorHooks: EmperorHooks;
   readonly tree: ProcessTree;
   readonly cgroups?: VassalCgroups;
+  /** Tyrant mode: how to signal those whom we may not signal ourselves. */
+  readonly signalAs?: typeof signalAs;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -91,6 +95,11 @@ export class MachineHands implements Hands {
     this.watcher = parts.machine.createWatcher((events) => this.#onEvents(events));
   }
 
+  /** Those that have a process, by `rangeKey`. */
+  living(): ReadonlySet<string> {
+    return new Set([...this.#table.values()].map(({ spec }) => rangeKey(spec)));
+  }
+
   /** Children that were not reaped yet. */
   get processesAlive(): number {
     return this.#table.alive;
@@ -111,7 +120,10 @@ export class MachineHands implements Hands {
   spawn(handle: ProcessHandle, spec: VassalSpec, extras: { readonly zergNumber?: number }): void {
     const answer = this.#parts.planner.plan(spec, extras.zergNumber);
     if (!answer.ok)
-      return this.#listener.onSpawnFailed(handle, { cause: "exile", detail: answer.detail });
+      return this.#listener.onSpawnFailed(handle, {
+        cause: answer.cause ?? "exile",
+        detail: answer.detail,
+      });
     const record = new ProcessRecord(handle, spec);
     if (!this.#parts.emperorHooks.hasBeforeVassal) return this.#start(record, answer.plan);
     this.#table.add(record);
@@ -222,10 +234,20 @@ export class MachineHands implements Hands {
     if (scope === "tree" && signal === "SIGKILL") this.#care.kill(record);
     const problem = signalChild(this.#machine, record.pidfd, signal);
     if (problem === undefined) return;
-    const name = quoteName(record.spec.name);
-    this.#parts.logger.error(
-      `[emperor] ${signal} to vassal ${name} (pid: ${record.pid}) failed: ${problem}`,
-    );
+    const { uid, gid } = record.spec;
+    const complain = (why: string): void => {
+      const name = quoteName(record.spec.name);
+      this.#parts.logger.error(
+        `[emperor] ${signal} to vassal ${name} (pid: ${record.pid}) failed: ${why}`,
+      );
+    };
+    const { signalAs } = this.#parts;
+    if (problem !== "EPERM" || uid === undefined || gid === undefined || signalAs === undefined)
+      return complain(problem);
+    // A user may always signal its own processes, so an Emperor that may become the user can, too.
+    signalAs({ uid, gid }, record.pid, signal, (why) => {
+      if (why !== undefined) complain(`${problem}, and as user ${uid}: ${why}`);
+    });
   }
 
   freeze(handle: ProcessHandle): string | undefined {

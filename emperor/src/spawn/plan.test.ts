@@ -44,7 +44,7 @@ describe("the plan", () => {
       ...{ mode: "copied", actions: [], beforeDropActions: [{ kind: "chdir", path: "/" }] },
     });
     expect(plannerOf({ startHook: "/bin/true" }).plan().fixed.mode).toBe("copied");
-    expect(plannerOf({ cloneFlags: CLONE.newUser }).plan().fixed.mode).toBe("copied");
+    expect(plannerOf({ cloneFlags: CLONE.newUser }).plan().fixed.mode).toBe("shared");
     expect(plannerOf({ cloneFlags: CLONE.newPid }).plan().fixed.mode).toBe("shared");
     expect(plannerOf({ hookAsVassal: [hook("print", "x")] }).plan().fixed.mode).toBe("shared");
   });
