@@ -162,7 +162,7 @@ async function guard(logger: Logger): Promise<number | undefined> {
   const problem =
     signature === undefined
       ? "the limit of realtime (RLIMIT_RTTIME) is set and cannot serve as a mark"
-      : startGuardian(linux.GUARDIAN_PROGRAM, process.pid, signature);
+      : startGuardian(linux, linux.GUARDIAN_PROGRAM, process.pid, signature);
   if (problem === undefined) return signature;
   logger.warning(
     `[emperor] there is no guardian: if the Emperor is killed its vassals are too, but not all that they started: ${problem}`,

@@ -2,8 +2,8 @@
  * Starts the guardian, the small process that ends all vassals and their descendants when the Emperor
  * ends in whatever way, and makes the signature by which it knows them. Knows no vassal.
  */
-import { spawnSync } from "node:child_process";
 import { randomInt } from "node:crypto";
+import type * as linux from "@emperor/linux";
 import { SMALLEST_SIGNATURE } from "@emperor/linux";
 
 /** RLIMIT_RTTIME, the resource whose limit is the signature. */
@@ -27,18 +27,33 @@ export function makeSignature(
 }
 
 /**
- * Returns when the guardian watches over process `pid`, which must be this one.
+ * Returns when the guardian watches over process `pid`, which must be this one; that takes some two
+ * milliseconds, once. Not with node:child_process, which would stay in memory for nothing else.
  * @returns why there is none, as the end of a sentence
  */
-export function startGuardian(program: string, pid: number, signature: number): string | undefined {
-  const result = spawnSync(program, [String(pid), String(signature)], {
-    env: {},
-    stdio: "ignore",
-    timeout: START_DEADLINE_MS,
-    killSignal: "SIGKILL",
+export function startGuardian(
+  machine: Pick<typeof linux, "spawn" | "reap" | "close">,
+  program: string,
+  pid: number,
+  signature: number,
+): string | undefined {
+  const started = machine.spawn({
+    ...{ programs: [{ path: program, argv0: "emperor-guardian" }], env: [], session: false },
+    args: [String(pid), String(signature)],
+    fds: [0, 1, 2].map((to) => ({ from: -1, to })),
+    mode: "shared",
   });
-  if (result.error !== undefined) return result.error.message;
-  return result.status === 0
-    ? undefined
-    : `${program} ended with ${result.signal ?? result.status}`;
+  if (!started.ok) return `${program} cannot be started: ${started.code}`;
+  // It has become independent when the process that we started ends.
+  const clock = new Int32Array(new SharedArrayBuffer(4));
+  try {
+    for (let waitedMs = 0; waitedMs < START_DEADLINE_MS; waitedMs += 1) {
+      const end = machine.reap(started.pidfd);
+      if (end === undefined) Atomics.wait(clock, 0, 0, 1);
+      else return end.code === 0 ? undefined : `${program} ended with ${end.code ?? end.signal}`;
+    }
+    return `${program} does not become independent`;
+  } finally {
+    machine.close(started.pidfd);
+  }
 }
