@@ -123,7 +123,7 @@ ${WAIT}`,
       .filter((line) => line.startsWith("fd "))
       .map((line) => Number(line.split(" ")[1]));
     // 0, 1, 2 and the channel; the shell keeps its script under 10.
-    expect(descriptors.filter((fd) => fd < 10).toSorted()).toEqual([0, 1, 2, 3]);
+    expect(descriptors.filter((fd) => fd < 10).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3]);
     expect(descriptors.filter((fd) => fd > 10)).toEqual([]);
     expect(found.find((line) => line.startsWith("fd 3"))).toContain("socket:");
     expect(found.find((line) => line.startsWith("Groups"))?.trim()).toBe("Groups:");

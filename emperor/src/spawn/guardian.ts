@@ -38,7 +38,9 @@ export function startGuardian(
   signature: number,
 ): string | undefined {
   const started = machine.spawn({
-    ...{ programs: [{ path: program, argv0: "emperor-guardian" }], env: [], session: false },
+    programs: [{ path: program, argv0: "emperor-guardian" }],
+    env: [],
+    session: false,
     args: [String(pid), String(signature)],
     fds: [0, 1, 2].map((to) => ({ from: -1, to })),
     mode: "shared",
