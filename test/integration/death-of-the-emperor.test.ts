@@ -130,3 +130,33 @@ otherUserTest(
     expect(emperor.log()).not.toContain("EPERM");
   },
 );
+
+rootTest(
+  "as the first process of a container it buries orphans, hears signals and ends with its status",
+  async () => {
+    const emperor = await startScripts({
+      launcher: ["unshare", "--pid", "--fork", "--mount-proc"],
+      args: ["--emperor-curse-tolerance", "1"],
+      prepare: (run) => {
+        const orphan = `while ! [ -e ${run.path}/out/go ]; do sleep 0.05; done # orphan`;
+        plantScript(
+          run,
+          "a.ini",
+          `(sh -c '${orphan}' >/dev/null &)\necho done\nexec sleep 1000 >/dev/null\n`,
+          ANN,
+        );
+      },
+    });
+    await findingsOf(emperor, "a.ini");
+    const [init] = childrenOf(emperor.pid);
+    const first = init?.pid ?? -1;
+    const orphan = await emperor.wait("the orphan at the first process", () =>
+      childrenOf(first).find(({ command }) => command.includes("# orphan")),
+    );
+    writeFileSync(join(emperor.run.path, "out/go"), "");
+    // Not a zombie: no process at all.
+    await emperor.wait("its burial", () => processInfo(orphan.pid) === undefined);
+    process.kill(first, "SIGTERM");
+    expect(await emperor.ended()).toEqual({ code: 0, signal: null });
+  },
+);

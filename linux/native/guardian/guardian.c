@@ -1,4 +1,6 @@
 /*
+ * emperor-guardian --init PROGRAM ARGUMENTS: see `be_init`.
+ *
  * emperor-guardian EMPEROR-PID SIGNATURE: waits for the end of the Emperor that started it and kills
  * every process that then still carries the signature, the Emperor's vassals and what they started.
  *
@@ -27,6 +29,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,7 +103,38 @@ static void become_nobodys_child(int emperor) {
   setrlimit(RLIMIT_RTTIME, &own);
 }
 
+/*
+ * The first process of a container gets every orphan there is and must take their corpses. The Emperor
+ * waits for its own children only, each by its descriptor, so there it is started below this.
+ */
+static int be_init(char **program) {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, NULL);
+  pid_t emperor = fork();
+  if (emperor < 0) return 111;
+  if (emperor == 0) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execvp(program[0], program);
+    _exit(111);
+  }
+  for (;;) {
+    int number = 0;
+    if (sigwait(&all, &number) != 0) continue;
+    if (number != SIGCHLD) {
+      kill(emperor, number);
+      continue;
+    }
+    int status;
+    for (pid_t ended; (ended = waitpid(-1, &status, WNOHANG)) > 0;)
+      if (ended == emperor) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+}
+
 int main(int argc, char **argv) {
+  if (argc > 2 && strcmp(argv[1], "--init") == 0) return be_init(argv + 2);
   if (argc != 3) return 2;
   pid_t emperor_pid = (pid_t)strtol(argv[1], NULL, 10);
   uint64_t signature = strtoull(argv[2], NULL, 10);
