@@ -34,6 +34,8 @@ __attribute__((no_sanitize_address)) static int command_main(void *argument) {
   // open for ever. Marked, not closed, so that a failing exec leaves no trace.
   static const int standard[] = {0, 1, 2};
   close_all_except(standard, 3, true);
+  // Before the vassal's own are placed these are ours, which Node marks: the output would be lost.
+  for (size_t i = 0; i < 3; i++) syscall(SYS_fcntl, standard[i], F_SETFD, 0);
   raw_sigmask(0, NULL);
   execve(command->path, command->argv, command->env);
   command->error = errno;

@@ -98,6 +98,9 @@ export async function govern(request: GovernRequest): Promise<number> {
   notifier.ready(report.isDaemon);
   report.ready();
   await emperor.finished;
+  // What still has to be tidied up may take a moment, in which a second signal must not end us.
+  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const)
+    process.on(signal, () => undefined);
   disconnect();
   for (const server of servers) await server.close();
   await cgroups?.idle(LAST_CGROUPS_MS);

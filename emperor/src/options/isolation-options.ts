@@ -6,8 +6,9 @@ import type { OptionDefinition } from "@emperor/config";
 import { SECUREBITS } from "@emperor/linux";
 import { readLimit } from "../cgroups/limits.ts";
 import { OURS, under } from "./define.ts";
-import type { EntryReader } from "./entry-reader.ts";
-import { readCapabilities, type NamesRead } from "./kernel-names.ts";
+import { originOf, type EntryReader } from "./entry-reader.ts";
+import { readCapabilities, readNamespaces, type NamesRead } from "./kernel-names.ts";
+import type { HookAction } from "./settings.ts";
 
 /** The kernel's largest id, and what one vassal gets at most. */
 const LAST_ID = 0xffff_fffe;
@@ -33,6 +34,15 @@ export interface IsolationSettings {
   /** Undefined: in Tyrant mode. */
   readonly noNewPrivileges: boolean | undefined;
   readonly securebits: number | undefined;
+  /** `hook-as-emperor-setns`, in order. */
+  readonly setnsHooks: readonly SetnsHook[];
+}
+
+/** What the Emperor does in namespaces of a vassal. */
+export interface SetnsHook {
+  /** CLONE_NEW* flags, OR-ed. */
+  readonly namespaces: number;
+  readonly hook: HookAction;
 }
 
 function cgroupOptions(): OptionDefinition[] {
@@ -137,6 +147,31 @@ function limits(reader: EntryReader, name: string): readonly string[] {
   return texts;
 }
 
+/** `net,mnt exec:ip addr add 10.0.0.2/24 dev eth0` */
+function setnsHooks(reader: EntryReader): readonly SetnsHook[] {
+  const hooks: SetnsHook[] = [];
+  for (const entry of reader.all("hook-as-emperor-setns")) {
+    const value = entry.value ?? "";
+    const match = /^\s*(\S+)\s+([a-z0-9_-]+)\s*:([^]*)$/.exec(value);
+    const reading = match === null ? undefined : readNamespaces(match[1] ?? "");
+    if (match === null || reading === undefined) {
+      reader.reject(entry, `needs NAMES ACTION:ARGUMENT, such as net exec:ip link, not "${value}"`);
+    } else if (!reading.ok) {
+      reader.reject(
+        entry,
+        `does not know "${reading.unknown}"; known are ${reading.known.join(", ")}`,
+      );
+    } else {
+      const [, , action = "", argument = ""] = match;
+      hooks.push({
+        namespaces: reading.value,
+        hook: { action, argument, origin: originOf(entry) },
+      });
+    }
+  }
+  return hooks;
+}
+
 export function buildIsolation(reader: EntryReader): IsolationSettings {
   const cgroup = reader.text("emperor-cgroup");
   for (const name of ["vassal-cgroup", "vassal-cgroup-max", "emperor-cgroup-attr"]) {
@@ -167,5 +202,6 @@ export function buildIsolation(reader: EntryReader): IsolationSettings {
       readSecurebits,
       (before = 0, value) => before | value,
     ),
+    setnsHooks: setnsHooks(reader),
   };
 }

@@ -3,7 +3,7 @@
  * all of them.
  */
 import { readFileSync } from "node:fs";
-import { getrlimit, RLIMIT } from "@emperor/linux";
+import { getrlimit, openPidfd, RLIMIT } from "@emperor/linux";
 import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import type { HandsListener } from "../court/hands.ts";
 import { EmperorError } from "../errors.ts";
@@ -48,6 +48,15 @@ export function createEmperorHooks(
       helpers.endRunning();
     },
     perform: (action, cwd) => helpers.perform(action, cwd),
+    performWithin: (action, within) => helpers.perform(action, undefined, within),
+    openProcess: (pid) => {
+      try {
+        return openPidfd(pid);
+      } catch {
+        return undefined;
+      }
+    },
+    closeProcess: (pidfd) => machine.close(pidfd),
     environment: () => process.env,
     changeDirectory: (path) => process.chdir(path),
     setVariable: (name, value) => {

@@ -149,8 +149,10 @@ export class Isolation {
     const { cloneAttribute } = this.#settings.isolation;
     if (cloneAttribute === undefined) return 0;
     let flags = 0;
-    for (const text of spec.attributes[cloneAttribute] ?? []) {
-      const reading = readNamespaces(text);
+    // Each word by itself: one that is wrong must not take the others along.
+    const words = (spec.attributes[cloneAttribute] ?? []).flatMap((text) => text.split(/[\s,]+/));
+    for (const word of words.slice(0, 32)) {
+      const reading = readNamespaces(word);
       if (reading.ok) flags |= reading.value;
       else this.#sayUnknown(spec.name, reading.unknown, reading.known);
     }

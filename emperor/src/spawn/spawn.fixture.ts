@@ -52,6 +52,7 @@ const DEFAULTS: Settings = {
     capabilitiesKept: undefined,
     noNewPrivileges: undefined,
     securebits: undefined,
+    setnsHooks: [],
   },
   binaryPath: "/opt/vassal",
   wrapper: undefined,
