@@ -143,16 +143,20 @@ function buildAddon() {
   );
 }
 
-/** The program that ends the vassals of an Emperor that was killed; see its source. */
-function buildGuardian() {
-  const directory = join(nativeDirectory, "guardian");
-  const sources = filesOf(directory, ".c");
-  const hardening = ["-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", "-fPIE", "-pie"];
-  const command = [...warnings, "-O2", ...hardening, "-Wl,-z,relro,-z,now", ...sources];
-  const built = compile(join(buildDirectory, "emperor-guardian"), command, sources);
-  process.stdout.write(
-    `build-native: linux/build/emperor-guardian ${built ? "built" : "is up to date"}\n`,
-  );
+/**
+ * Programs beside the addon: the guardian, which ends the vassals of an Emperor that was killed, and the
+ * sandbox, which narrows the file system of one vassal. See their sources.
+ */
+function buildPrograms() {
+  for (const name of ["guardian", "sandbox"]) {
+    const sources = filesOf(join(nativeDirectory, name), ".c");
+    const hardening = ["-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", "-fPIE", "-pie"];
+    const command = [...warnings, "-O2", ...hardening, "-Wl,-z,relro,-z,now", ...sources];
+    const built = compile(join(buildDirectory, `emperor-${name}`), command, sources);
+    process.stdout.write(
+      `build-native: linux/build/emperor-${name} ${built ? "built" : "is up to date"}\n`,
+    );
+  }
 }
 
 /** The test programs: what each is linked with (all of it free of Node-API) and under which sanitizers. */
@@ -206,5 +210,5 @@ function runTests() {
 }
 
 buildAddon();
-buildGuardian();
+buildPrograms();
 if (process.argv.includes("--test")) runTests();

@@ -14,4 +14,4 @@ export * from "./sockets.ts";
 export { spawn, spawnAsync } from "./spawn.ts";
 export type * from "./types.ts";
 export { createWatcher } from "./watcher.ts";
-export * from "./guardian.ts";
+export * from "./programs.ts";

@@ -136,7 +136,7 @@ rootTest(
   async () => {
     const emperor = await startScripts({
       launcher: ["unshare", "--pid", "--fork", "--mount-proc"],
-      args: ["--emperor-curse-tolerance", "1"],
+      args: ["--reload-mercy", "1"],
       prepare: (run) => {
         const orphan = `while ! [ -e ${run.path}/out/go ]; do sleep 0.05; done # orphan`;
         plantScript(

@@ -53,6 +53,7 @@ export function buildGoverning(reader: EntryReader): Governing {
     chdirAttribute,
     reader.text("emperor-cgroup-attr"),
     reader.text("emperor-use-clone-attr"),
+    reader.text("vassal-profile-attr"),
   ];
   return {
     emperor: reader.list("emperor").map((text) => ({ text })),

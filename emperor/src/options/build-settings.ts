@@ -9,6 +9,7 @@ import { buildIsolation } from "./isolation-options.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import { readCapabilities } from "./kernel-names.ts";
 import type { Settings } from "./settings.ts";
+import { buildProfiles } from "./profile-options.ts";
 import { buildTyrant } from "./tyrant-options.ts";
 
 const LOG_FORMATS = ["text", "json"] as const;
@@ -86,6 +87,7 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
     ...buildGoverning(reader),
     isolation: buildIsolation(reader),
     ...buildTyrant(reader),
+    profiles: buildProfiles(reader),
     ...buildVassalStart(reader, workingDirectory, { ...surroundings, startDirectory }),
     hookAsap: hooksAt(reader, "asap"),
     hookAsRoot: [

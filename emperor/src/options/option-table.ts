@@ -8,6 +8,7 @@ import { ignoredOptions } from "./ignored-options.ts";
 import { isolationOptions } from "./isolation-options.ts";
 import { laterOptions } from "./later-options.ts";
 import { processOptions } from "./process-options.ts";
+import { profileOptions } from "./profile-options.ts";
 import { tyrantOptions } from "./tyrant-options.ts";
 import { vassalOptions } from "./vassal-options.ts";
 
@@ -17,6 +18,7 @@ export function emperorOptions(): OptionDefinition[] {
     ...governingOptions(),
     ...isolationOptions(),
     ...tyrantOptions(),
+    ...profileOptions(),
     ...vassalOptions(),
     ...processOptions(),
     ...laterOptions(),

@@ -3,6 +3,7 @@
  * `court`, `spawn` and `stats` see of the command line. Times in milliseconds, lists in order.
  */
 
+import type { ProfileSettings } from "./profile-options.ts";
 import type { TyrantRules } from "./tyrant-options.ts";
 
 import type { IsolationSettings } from "./isolation-options.ts";
@@ -52,6 +53,7 @@ export interface Settings {
   readonly environmentMode: "auto" | "clean" | "inherit";
   /** Names, or prefixes that end in `*`, that are handed down where the environment is not. */
   readonly environmentKeep: readonly string[];
+  readonly profiles: ProfileSettings;
   /** Capability numbers; undefined: untouched. */
   readonly capabilities: readonly number[] | undefined;
   /** CLONE_NEW* flags, OR-ed. */

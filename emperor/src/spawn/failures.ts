@@ -88,6 +88,9 @@ function describe(start: FailedStart): string {
     case "late-cwd":
       return `${step}, ${quoteName(start.lateCwd ?? "")}, failed: ${failure.code}`;
     case "before-drop-action":
+      // Behind all hooks comes the step that narrows the file system.
+      if (failure.index >= hooks.beforeDrop.sources.length)
+        return `narrowing its file system ${describeAction(failure, undefined)} (the line of emperor-sandbox in the log says why)`;
       return `${step}, ${describeAction(failure, hooks.beforeDrop.sources[failure.index])}`;
     case "action": {
       // The start hook stands first; it is tolerated, so a failing index is always behind it.

@@ -92,7 +92,8 @@ export class Isolation {
   }
 
   /**
-   * Fields for one start. `credentials`: the user that Tyrant mode gives it.
+   * Fields for one start. `credentials`: the user that Tyrant mode gives it; `more`: namespaces
+   * (CLONE_NEW* flags) that its profile wants.
    *
    * - A vassal with its own mount namespace gets private mounts, so that what its hooks mount stays with
    *   it (uWSGI leaves them shared where the system has shared mounts).
@@ -102,8 +103,8 @@ export class Isolation {
    * - In a user namespace the vassal is root over a range of its own; without ranges it stands for the
    *   Emperor's user, or, under root, for everybody, as in uWSGI.
    */
-  of(spec: Subject, credentials: Credentials | undefined): IsolationAnswer {
-    const flags = this.#settings.cloneFlags | this.#wishOf(spec);
+  of(spec: Subject, credentials: Credentials | undefined, more = 0): IsolationAnswer {
+    const flags = this.#settings.cloneFlags | this.#wishOf(spec) | more;
     if (flags === 0) return { ok: true, fields: this.#common };
     const { keepProc, keepHostname } = this.#settings.isolation;
     const has = (flag: number): boolean => (flags & flag) !== 0;

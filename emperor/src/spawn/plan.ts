@@ -2,11 +2,14 @@
  * Turns a wanted vassal into the one object that the native side executes. Everything that is the
  * same for all vassals is made once, at start. Decides nothing about when; touches no process.
  */
-import type { SpawnOptions } from "@emperor/linux";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { SetupAction, SpawnOptions } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
 import type { Settings } from "../options/settings.ts";
 import { quoteName } from "../log/quoting.ts";
 import { RepeatLimiter } from "../log/repeats.ts";
+import type { Profile } from "../options/profile-options.ts";
 import { SystemAccounts } from "./accounts.ts";
 import { VassalArguments } from "./argv.ts";
 import {
@@ -19,15 +22,20 @@ import {
 } from "./environment.ts";
 import { SIGNATURE_RESOURCE } from "./guardian.ts";
 import type { HookSet } from "./hook-set.ts";
-import { Isolation } from "./isolation.ts";
+import { Isolation, type IsolationFields } from "./isolation.ts";
 import { magicExec, type MagicExec } from "./magic-exec.ts";
 import { DEFAULT_PATH } from "./program-path.ts";
+import { Profiles, sandboxAction } from "./profiles.ts";
 import { ProgramChain, type ProgramList } from "./programs.ts";
 import { startHookAction } from "./start-hook.ts";
 import type { UserRanges } from "./user-ranges.ts";
 import { Tyrant, type Credentials } from "./tyrant.ts";
 
 const SIGKILL = 9;
+/** uWSGI always leaves it in the bounding set. */
+const CAP_SETPCAP = 8;
+/** Where this product lies, seen from src/spawn and from dist/spawn. */
+const INSTALLATION = fileURLToPath(new URL("../../..", import.meta.url));
 const DEFAULT_SHELL = "/bin/sh";
 /** RLIMIT_NOFILE. A number of its own, so that a plan can be made without the native addon. */
 const OPEN_FILES = 7;
@@ -68,14 +76,35 @@ export function chooseDescriptors(safeFds: readonly number[]): VassalDescriptors
   return { channel, config };
 }
 
+/** What a profile that a vassal asked for takes beside namespaces; the administrator's is in `fields`. */
+function privilegesOf(
+  profile: Profile,
+  fields: IsolationFields,
+): Pick<SpawnOptions, "noNewPrivs" | "capabilityBound" | "capabilityAmbient"> {
+  const { capabilities, noNewPrivileges } = profile;
+  const privileges = noNewPrivileges ? { noNewPrivs: true } : {};
+  if (capabilities === undefined) return privileges;
+  const left = (set: readonly number[]): readonly number[] =>
+    set.filter((one) => one === CAP_SETPCAP || capabilities.includes(one));
+  const { capabilityBound, capabilityAmbient } = fields;
+  return {
+    ...privileges,
+    capabilityBound:
+      capabilityBound === undefined ? [...capabilities, CAP_SETPCAP] : left(capabilityBound),
+    ...(capabilityAmbient === undefined ? {} : { capabilityAmbient: left(capabilityAmbient) }),
+  };
+}
+
 function limitsOf(
   openFiles: Settings["vassalOpenFiles"],
   signature: number | undefined,
+  more: Profile["rlimits"],
 ): Pick<SpawnOptions, "rlimits"> {
   const rlimits: NonNullable<SpawnOptions["rlimits"]>[number][] = [];
   if (openFiles !== undefined) rlimits.push({ resource: OPEN_FILES, ...openFiles });
   if (signature !== undefined)
     rlimits.push({ resource: SIGNATURE_RESOURCE, soft: signature, hard: signature });
+  for (const { resource, limit } of more) rlimits.push({ resource, soft: limit, hard: limit });
   return rlimits.length === 0 ? {} : { rlimits };
 }
 
@@ -93,7 +122,7 @@ export class Planner {
   readonly #programs: ProgramChain;
   readonly #isolation: Isolation;
   readonly #tyrant: Tyrant;
-  readonly #limits: Pick<SpawnOptions, "rlimits">;
+  readonly #profiles: Profiles;
   readonly #descriptors: VassalDescriptors;
   readonly #commonFds: SpawnOptions["fds"];
   readonly #said = new RepeatLimiter();
@@ -120,7 +149,7 @@ export class Planner {
       });
     this.#programs = new ProgramChain(settings);
     this.#isolation = new Isolation(settings, input.ids, input.ranges, input.warn);
-    this.#limits = limitsOf(settings.vassalOpenFiles, input.signature);
+    this.#profiles = new Profiles(settings.profiles);
     const kept = settings.safeFds.filter((fd) => fd > 2).map((fd) => ({ from: fd, to: fd }));
     this.#commonFds = [{ from: -1, to: 0 }, { from: 1, to: 1 }, { from: 2, to: 2 }, ...kept];
   }
@@ -168,7 +197,10 @@ export class Planner {
       settings.chdirAttribute === undefined
         ? undefined
         : spec.attributes[settings.chdirAttribute]?.[0];
-    const isolation = this.#isolation.of(spec, tyrant.credentials);
+    const asked = this.#profiles.of(spec.attributes);
+    if (!asked.ok) return { ok: false, detail: asked.problem };
+    const { profile } = asked;
+    const isolation = this.#isolation.of(spec, tyrant.credentials, profile.cloneFlags);
     if (!isolation.ok) return isolation;
     const fixed = {
       ...(tyrant.credentials === undefined ? {} : { credentials: tyrant.credentials }),
@@ -180,8 +212,9 @@ export class Planner {
       cwd: spec.cwd,
       session: true,
       parentDeathSignal: SIGKILL,
-      ...this.#limits,
-      ...this.#steps(spec, env, hooks),
+      ...(asked.hasAsked ? privilegesOf(profile, isolation.fields) : {}),
+      ...limitsOf(settings.vassalOpenFiles, this.#input.signature, profile.rlimits),
+      ...this.#steps(spec, env, hooks, this.#sandbox(spec, profile, user)),
     };
     return { ok: true, plan: { programs, piped, fixed } };
   }
@@ -190,6 +223,7 @@ export class Planner {
     spec: VassalSpec,
     env: readonly string[],
     hooks: HookSet,
+    sandbox: SetupAction | undefined,
   ): Pick<SpawnOptions, "actions" | "beforeDropActions" | "mode"> {
     const start =
       hooks.startHook === undefined
@@ -197,9 +231,23 @@ export class Planner {
         : [startHookAction(hooks.startHook, spec.name, spec.cwd, env)];
     const actions =
       start.length === 0 ? hooks.asVassal.actions : [...start, ...hooks.asVassal.actions];
-    const beforeDropActions = hooks.beforeDrop.actions;
+    // Last, so that hooks see the machine as it is, and nothing that they mount is left out.
+    const beforeDropActions =
+      sandbox === undefined ? hooks.beforeDrop.actions : [...hooks.beforeDrop.actions, sandbox];
     if (actions.length === 0 && beforeDropActions.length === 0) return { mode: "shared" };
     return { actions, beforeDropActions, mode: "copied" };
+  }
+
+  #sandbox(
+    spec: VassalSpec,
+    { sandbox }: Profile,
+    user: VassalUser | undefined,
+  ): SetupAction | undefined {
+    const { binaryPath, wrapper } = this.#input.settings;
+    const programs = [INSTALLATION, dirname(dirname(process.execPath))];
+    for (const program of [binaryPath, wrapper])
+      if (program?.startsWith("/") === true) programs.push(dirname(program));
+    return sandboxAction(sandbox, { home: user?.home, cwd: spec.cwd, path: spec.path, programs });
   }
 
   #magicExec(spec: VassalSpec, credentials: Credentials | undefined): MagicExec {

@@ -37,6 +37,17 @@ const DEFAULTS: Settings = {
   },
   environmentMode: "auto",
   environmentKeep: [],
+  profiles: {
+    base: {
+      cloneFlags: 0,
+      capabilities: undefined,
+      noNewPrivileges: false,
+      sandbox: { privateTmp: false, readOnly: false, hidePid: false, hide: [], write: [] },
+      rlimits: [],
+    },
+    attribute: undefined,
+    offered: {},
+  },
   capabilities: undefined,
   cloneFlags: 0,
   isolation: {
