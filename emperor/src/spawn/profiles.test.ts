@@ -23,8 +23,8 @@ const profiles = fc.record({
   noNewPrivileges: fc.boolean(),
   sandbox: fc.record({
     ...{ privateTmp: fc.boolean(), readOnly: fc.boolean(), hidePid: fc.boolean() },
-    hide: fc.uniqueArray(fc.constantFrom("/home", "/root", "/srv")),
-    write: fc.uniqueArray(fc.constantFrom("/run/a", "/run/b")),
+    hide: fc.uniqueArray(fc.constantFrom<string>("/home", "/root", "/srv")),
+    write: fc.uniqueArray(fc.constantFrom<string>("/run/a", "/run/b")),
   }),
   rlimits: fc.uniqueArray(fc.record({ resource: fc.nat(15), limit: fc.nat(1000) }), {
     selector: ({ resource }) => resource,

@@ -37,7 +37,6 @@ struct place {
   char path[PATH_MAX];
   /* A detached copy of what is mounted there now. */
   int tree;
-  bool covered;
 };
 
 static struct place places[KINDS][MOST];
@@ -99,38 +98,33 @@ static void make_way(const char *top, const char *path) {
   if (mkdir(way, 0755) != 0 && errno != EEXIST) die("make", way);
 }
 
-/* What lies below a directory that is about to be covered is taken out first and put back afterwards. */
-static void take_out(void) {
-  for (int kind = KEEP; kind <= WRITE; kind++)
-    for (int i = 0; i < counts[kind]; i++) {
-      struct place *place = &places[kind][i];
-      for (int cover = HIDE; cover <= PRIVATE; cover++)
-        for (int j = 0; j < counts[cover]; j++)
-          // A directory that is to be hidden cannot be kept as a whole.
-          if (is_below(place->path, places[cover][j].path) && strcmp(place->path, places[cover][j].path) != 0) place->covered = true;
-      if (place->covered || kind == WRITE) place->tree = copy_of(place->path);
+/* Takes what is to stay visible out of `top`, covers it, and puts that back. */
+static void cover(const struct place *top, enum kind kind) {
+  for (int of = KEEP; of <= WRITE; of++)
+    for (int i = 0; i < counts[of]; i++) {
+      struct place *place = &places[of][i];
+      // A directory that is to be hidden cannot be kept as a whole.
+      if (is_below(place->path, top->path) && strcmp(place->path, top->path) != 0) place->tree = copy_of(place->path);
     }
-}
-
-static void put_back(const char *top) {
-  for (int kind = KEEP; kind <= WRITE; kind++)
-    for (int i = 0; i < counts[kind]; i++) {
-      struct place *place = &places[kind][i];
-      if (place->tree < 0 || (top == NULL ? place->covered : !is_below(place->path, top))) continue;
-      if (top != NULL) make_way(top, place->path);
+  const char *data = kind == PRIVATE ? "mode=1777" : "mode=0755,size=64k,nr_inodes=256";
+  if (mount("tmpfs", top->path, "tmpfs", MS_NOSUID | MS_NODEV, data) != 0) die("cover", top->path);
+  for (int of = KEEP; of <= WRITE; of++)
+    for (int i = 0; i < counts[of]; i++) {
+      struct place *place = &places[of][i];
+      if (place->tree < 0) continue;
+      make_way(top->path, place->path);
       attach(place->tree, place->path);
       place->tree = -1;
     }
+  if (kind == HIDE) set_read_only(top->path, true, false);
 }
 
-static void cover(enum kind kind) {
-  for (int i = 0; i < counts[kind]; i++) {
-    const char *path = places[kind][i].path;
-    const char *data = kind == PRIVATE ? "mode=1777" : "mode=0755,size=64k,nr_inodes=256";
-    if (mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, data) != 0) die("cover", path);
-    put_back(path);
-    if (kind == HIDE) set_read_only(path, true, false);
-  }
+/* The deepest first: what is put back of a directory further up then has its own parts hidden already. */
+static void cover_all(void) {
+  for (size_t length = PATH_MAX; length > 0; length--)
+    for (int kind = HIDE; kind <= PRIVATE; kind++)
+      for (int i = 0; i < counts[kind]; i++)
+        if (strlen(places[kind][i].path) == length) cover(&places[kind][i], (enum kind)kind);
 }
 
 int main(int argc, char **argv) {
@@ -147,19 +141,17 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
-  take_out();
-  cover(HIDE);
-  cover(PRIVATE);
-  // The rest of what may be written becomes a mount of its own, which can differ from what is around it.
-  put_back(NULL);
+  cover_all();
   if (read_only) {
+    // What may be written becomes a mount of its own, which can differ from what is around it.
+    for (int i = 0; i < counts[WRITE]; i++) attach(copy_of(places[WRITE][i].path), places[WRITE][i].path);
     set_read_only("/", true, true);
     for (int kind = PRIVATE; kind <= WRITE; kind++)
       for (int i = 0; kind != KEEP && i < counts[kind]; i++) set_read_only(places[kind][i].path, false, true);
     // The kernel decides there who may write what.
     set_read_only("/proc", false, false);
   }
-  if (hide_pid && mount(NULL, "/proc", NULL, MS_REMOUNT | MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") != 0)
-    die("hide processes in", "/proc");
+  // A /proc of its own: to change the one that is there would change everybody's.
+  if (hide_pid && mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2") != 0) die("hide processes in", "/proc");
   return 0;
 }
