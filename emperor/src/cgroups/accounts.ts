@@ -81,72 +81,110 @@ function field(
   });
 }
 
-/** In an order in which a later source replaces a less exact earlier one. */
-function sourcesOf(hierarchies: readonly Hierarchy[], brief: boolean): readonly Source[] {
-  const sources: Source[] = [];
+/** What is read when: each file costs some microseconds, those of pressure several times that. */
+interface Sources {
+  /** Of a run that goes on. */
+  readonly now: readonly Source[];
+  /** Of one that ended. */
+  readonly final: readonly Source[];
+  readonly pressure: readonly Source[];
+}
+
+function sourcesOf(hierarchies: readonly Hierarchy[]): Sources {
   const second = hierarchies.find(({ version }) => version === 2);
-  const has = (controller: string): boolean => second?.controllers.includes(controller) === true;
-  const first = (controller: string): Hierarchy | undefined =>
-    hierarchies.find((one) => one.version === 1 && one.controllers.includes(controller));
-  const memory1 = first("memory");
-  const pids1 = first("pids");
-  const cpu1 = first("cpuacct");
-  if (second !== undefined) {
-    // Counted by the core of version 2, whatever controllers there are.
-    sources.push(field(second, "cpu.stat", "usage_usec", 0.001, "cpuMs"));
-    if (!brief)
-      for (const kind of ["cpu", "memory", "io"] as const) sources.push(pressure(second, kind));
-  } else if (cpu1 !== undefined) {
-    sources.push(
-      source(cpu1, "cpuacct.usage", (text, into) => {
-        const value = number(text);
-        if (value !== undefined) into.cpuMs = Math.round(value / 1e6);
-      }),
-    );
+  const holderOf = (controller: string): Hierarchy | undefined =>
+    second?.controllers.includes(controller) === true
+      ? second
+      : hierarchies.find((one) => one.version === 1 && one.controllers.includes(controller));
+  const cpu = cpuSource(second, holderOf("cpuacct"));
+  const now = [...cpu];
+  const final = [...cpu];
+  const memory = holderOf("memory");
+  if (memory !== undefined) {
+    const is2 = memory.version === 2;
+    const peak = is2 ? "memory.peak" : "memory.max_usage_in_bytes";
+    const both = [
+      simple(memory, peak, "memoryPeak"),
+      field(memory, is2 ? "memory.events" : "memory.oom_control", "oom_kill", 1, "oomKills"),
+    ];
+    now.push(simple(memory, is2 ? "memory.current" : "memory.usage_in_bytes", "memory"), ...both);
+    final.push(...both);
   }
-  if (second !== undefined && has("memory")) {
-    if (!brief) sources.push(simple(second, "memory.current", "memory"));
-    sources.push(
-      simple(second, "memory.peak", "memoryPeak"),
-      field(second, "memory.events", "oom_kill", 1, "oomKills"),
-    );
-  } else if (memory1 !== undefined) {
-    if (!brief) sources.push(simple(memory1, "memory.usage_in_bytes", "memory"));
-    sources.push(
-      simple(memory1, "memory.max_usage_in_bytes", "memoryPeak"),
-      field(memory1, "memory.oom_control", "oom_kill", 1, "oomKills"),
-    );
-  }
-  const pids = second !== undefined && has("pids") ? second : pids1;
+  const pids = holderOf("pids");
   if (pids !== undefined) {
-    if (!brief) sources.push(simple(pids, "pids.current", "processes"));
-    sources.push(simple(pids, "pids.peak", "processesPeak"));
+    now.push(simple(pids, "pids.current", "processes"));
+    final.push(simple(pids, "pids.peak", "processesPeak"));
   }
-  return sources;
+  const kinds = ["cpu", "memory", "io"] as const;
+  return {
+    now,
+    final,
+    pressure: second === undefined ? [] : kinds.map((kind) => pressure(second, kind)),
+  };
+}
+
+/** Version 1 has it for less where it is mounted; the core of version 2 counts without any controller. */
+function cpuSource(second: Hierarchy | undefined, first: Hierarchy | undefined): readonly Source[] {
+  if (first?.version === 1) {
+    const take = (text: string, into: Figures): void => {
+      const value = number(text);
+      if (value !== undefined) into.cpuMs = Math.round(value / 1e6);
+    };
+    return [source(first, "cpuacct.usage", take)];
+  }
+  return second === undefined ? [] : [field(second, "cpu.stat", "usage_usec", 0.001, "cpuMs")];
 }
 
 export type ReadFiles = (paths: readonly string[]) => readonly string[];
 
+/** Vassals whose pressure is read anew in one call; those of the others are of an earlier call. */
+const PRESSURES_AT_ONCE = 100;
+
 /** Reads the accounts of cgroups by name. */
 export class Accountant {
-  readonly #full: readonly Source[];
-  readonly #brief: readonly Source[];
+  readonly #sources: Sources;
   readonly #readFiles: ReadFiles;
+  /** What was last read, in the order in which it was read: the oldest first. */
+  readonly #pressures = new Map<string, Figures["pressure"]>();
 
   constructor(hierarchies: readonly Hierarchy[], readFiles: ReadFiles) {
-    this.#full = sourcesOf(hierarchies, false);
-    this.#brief = sourcesOf(hierarchies, true);
+    this.#sources = sourcesOf(hierarchies);
     this.#readFiles = readFiles;
   }
 
-  /** One for each name, in order. */
+  /**
+   * One for each name, in order. Up to a hundred vassals' pressures are new; of more, each call renews
+   * those that are oldest, so that a thousand vassals do not hold up whoever asks.
+   */
   now(names: readonly string[]): readonly CgroupAccount[] {
-    return this.#read(this.#full, names);
+    const accounts = this.#read(this.#sources.now, names);
+    if (this.#sources.pressure.length === 0) return accounts;
+    this.#renewPressures(names);
+    return accounts.map((account, index) => {
+      const known = this.#pressures.get(names[index] ?? "");
+      return known === undefined ? account : { ...account, pressure: known };
+    });
   }
 
   /** What a run that ended has used. */
   final(name: string): RunUsage {
-    return this.#read(this.#brief, [name])[0] ?? {};
+    this.#pressures.delete(name);
+    return this.#read(this.#sources.final, [name])[0] ?? {};
+  }
+
+  #renewPressures(names: readonly string[]): void {
+    const unknown = names.filter((name) => !this.#pressures.has(name));
+    const here = new Set(names);
+    const oldest = [...this.#pressures.keys()].filter((name) => here.has(name));
+    const renewed = [...unknown, ...oldest].slice(0, PRESSURES_AT_ONCE);
+    for (const [index, { pressure: known }] of this.#read(
+      this.#sources.pressure,
+      renewed,
+    ).entries()) {
+      const name = renewed[index] ?? "";
+      this.#pressures.delete(name);
+      this.#pressures.set(name, known);
+    }
   }
 
   #read(sources: readonly Source[], names: readonly string[]): readonly Figures[] {

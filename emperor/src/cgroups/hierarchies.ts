@@ -28,6 +28,9 @@ interface Mount {
 /** Those of version 1 that say something of a vassal or hold it; others are left alone unless a limit names them. */
 const USED_OF_VERSION_1 = ["memory", "cpu", "cpuacct", "pids", "freezer"];
 
+/** Version 2 freezes and counts processor time without a controller, and each tree makes a start dearer. */
+const NEEDLESS_BESIDE_2 = ["freezer", "cpuacct"];
+
 /** Octal escapes of /proc/PID/mountinfo. */
 function unescape(text: string): string {
   return text.replaceAll(/\\([0-7]{3})/g, (_all, code: string) =>
@@ -96,9 +99,8 @@ export function chooseHierarchies(
   const tracksByItself = hierarchies.some(({ version }) => version === 2);
   return {
     ok: true,
-    // The freezer only freezes: version 2 does that too.
     hierarchies: tracksByItself
-      ? hierarchies.filter(({ controllers }) => controllers.join() !== "freezer")
+      ? hierarchies.filter(({ controllers }) => !NEEDLESS_BESIDE_2.includes(controllers.join()))
       : hierarchies,
   };
 }

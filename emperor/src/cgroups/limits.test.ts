@@ -70,7 +70,6 @@ describe("the names of version 1", () => {
   test("are written in an order that the kernel accepts", () => {
     expect(names("memory.swap.max=1M", "memory.max=2M", "cpu.max=50%", "pids.max=7")).toEqual([
       "memory.limit_in_bytes=2097152",
-      "cpu.cfs_period_us=100000",
       "cpu.cfs_quota_us=50000",
       "pids.max=7",
       "memory.memsw.limit_in_bytes=3145728",
@@ -78,7 +77,6 @@ describe("the names of version 1", () => {
     expect(names("memory.max=max", "cpu.max=max", "memory.swap.max=max", "cpu.weight=100")).toEqual(
       [
         "memory.limit_in_bytes=-1",
-        "cpu.cfs_period_us=100000",
         "cpu.cfs_quota_us=-1",
         "cpu.shares=1024",
         "memory.memsw.limit_in_bytes=-1",
@@ -87,6 +85,10 @@ describe("the names of version 1", () => {
   });
 
   test("do not exist for everything; a name of version 1 itself passes", () => {
+    expect(names("cpu.max=20000 50000")).toEqual([
+      "cpu.cfs_period_us=50000",
+      "cpu.cfs_quota_us=20000",
+    ]);
     expect(names("memory.high=1M")).toBeUndefined();
     expect(names("io.max=8:0 rbps=1")).toBeUndefined();
     expect(names("memory.swappiness=10")).toEqual(["memory.swappiness=10"]);

@@ -163,7 +163,8 @@ export function filesOfVersion1(
     case "cpu.max": {
       const [quota = "max", period = String(CPU_PERIOD_US)] = value.split(" ");
       return [
-        ...one("cpu.cfs_period_us", period),
+        // A new cgroup has the usual one.
+        ...(Number(period) === CPU_PERIOD_US ? [] : one("cpu.cfs_period_us", period)),
         ...one("cpu.cfs_quota_us", quota === "max" ? "-1" : quota),
       ];
     }

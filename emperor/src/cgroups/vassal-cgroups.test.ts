@@ -74,7 +74,6 @@ describe("accounts of version 2 (recorded tree)", () => {
         memoryPeak: 73_400_320,
         cpuMs: 1235,
         processes: 7,
-        processesPeak: 11,
         oomKills: 1,
         pressure: { cpu: 1.5, memory: 0 },
       },
@@ -90,6 +89,21 @@ describe("accounts of version 2 (recorded tree)", () => {
     recorded(path, "vassal-a-1");
     const [account] = new Accountant([v2(path, [])], readFiles).now(["vassal-a-1"]);
     expect(account).toEqual({ cpuMs: 1235, pressure: { cpu: 1.5, memory: 0 } });
+  });
+
+  test("renew the pressure of a hundred vassals in each call, the oldest first", () => {
+    const path = temporary();
+    const names = Array.from({ length: 250 }, (_, n) => `vassal-${n}-1`);
+    const asked: string[] = [];
+    const accountant = new Accountant([v2(path)], (paths) => {
+      asked.push(...paths.filter((one) => one.endsWith("cpu.pressure")));
+      return paths.map((one) => (one.endsWith("cpu.pressure") ? "some avg10=2.00" : ""));
+    });
+    const known = (): number =>
+      accountant.now(names).filter(({ pressure }) => pressure?.cpu === 2).length;
+    expect([known(), known(), known(), known()]).toEqual([100, 200, 250, 250]);
+    expect(new Set(asked).size).toBe(250);
+    expect(asked).toHaveLength(400);
   });
 
   test("survive nonsense", () => {

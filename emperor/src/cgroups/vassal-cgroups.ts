@@ -2,7 +2,7 @@
  * One cgroup for each process of a vassal, in every hierarchy at once: made before the start, killed and
  * removed after the end. Does what the hands ask; it must not know when or why.
  */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, rmdir } from "node:fs";
 import { readFiles } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
 import type { CgroupAccount, RunUsage } from "../court/hands.ts";
@@ -55,7 +55,9 @@ export class VassalCgroups {
   readonly #leaving = new Map<string, Leaving>();
   readonly #frozen = new Set<string>();
   readonly #said = new Set<string>();
-  #idle: (() => void)[] = [];
+  readonly #idle: (() => void)[] = [];
+  /** Directories that are being removed beside the loop. */
+  #removing = 0;
   #timer: NodeJS.Timeout | undefined;
   #pauseMs = FIRST_PAUSE_MS;
   #lastNumber = 0;
@@ -138,16 +140,42 @@ export class VassalCgroups {
 
   /** Kills what is left and removes the cgroup as soon as it is empty. */
   end(name: string): void {
-    this.kill(name);
-    if (this.#removeEverywhere(name)) return;
+    this.#frozen.delete(name);
+    const [best] = this.#killers;
+    // The tree that knows all members tells at once whether there are any left.
+    if (best === undefined || removeGroup(`${best.path}/${name}`) !== undefined) {
+      this.kill(name);
+      return this.#leave(name);
+    }
+    // The others beside the loop, because together they take longer than all else at an end.
+    for (const { path } of this.#hierarchies) {
+      if (path === best.path) continue;
+      this.#removing += 1;
+      rmdir(`${path}/${name}`, (error) => {
+        this.#removing -= 1;
+        if (error !== null && error.code !== "ENOENT") this.#leave(name);
+        this.#tellIdle();
+      });
+    }
+  }
+
+  #leave(name: string): void {
     this.#leaving.set(name, { since: performance.now(), told: false });
     this.#pauseMs = FIRST_PAUSE_MS;
     this.#arm();
   }
 
+  get #isIdle(): boolean {
+    return this.#leaving.size === 0 && this.#removing === 0;
+  }
+
+  #tellIdle(): void {
+    if (this.#isIdle) for (const done of this.#idle.splice(0)) done();
+  }
+
   /** Resolves when every cgroup that ended is removed, or after `limitMs`. */
   async idle(limitMs: number): Promise<void> {
-    if (this.#leaving.size === 0) return;
+    if (this.#isIdle) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, limitMs);
       this.#idle.push(() => {
@@ -267,7 +295,7 @@ export class VassalCgroups {
         `[emperor] the cgroup ${name} is still not empty ${PATIENCE_MS / 1000} s after SIGKILL: it is removed as soon as it is`,
       );
     }
-    if (this.#leaving.size === 0) for (const done of this.#idle.splice(0)) done();
+    this.#tellIdle();
     this.#arm();
   }
 }
