@@ -121,6 +121,10 @@ test("the step that narrows keeps home, config, directory and programs", () => {
   expect(action?.kind === "argv" && action.argv.slice(1).join(" ")).toBe(
     "--hide /home --keep /v --keep /opt/emperor --keep /v --write /run/a --write /home/ann --read-only",
   );
+  const own = sandboxAction(sandbox, { ...around, home: "/", path: "/home/bob/vassals/b.ini" });
+  expect(own?.kind === "argv" && own.argv.slice(-3).join(" ")).toBe(
+    "--write /home/bob --read-only",
+  );
   const homeless = sandboxAction(sandbox, { ...around, home: "/" });
   expect(homeless?.kind === "argv" && homeless.argv).not.toContain("/");
 });

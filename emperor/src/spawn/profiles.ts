@@ -2,7 +2,7 @@
  * What a vassal loses by its profile: puts the administrator's and the one it asks for together, always
  * to the stricter side, and makes the step that narrows its file system. Reads no option.
  */
-import { dirname, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { SANDBOX_PROGRAM, type SetupAction } from "@emperor/linux";
 import type { Profile, ProfileSettings, Rlimit, Sandbox } from "../options/profile-options.ts";
 
@@ -98,12 +98,25 @@ export interface Surroundings {
   readonly programs: readonly string[];
 }
 
+/**
+ * Below a directory of homes that is hidden, the home that holds the config is the tenant's own: also of
+ * a user without an entry, or with another home in it.
+ */
+function ownPlaces(hide: readonly string[], path: string | undefined): readonly string[] {
+  if (path === undefined) return [];
+  return hide.flatMap((directory) => {
+    const way = relative(resolve(directory), dirname(path)).split("/");
+    const [first = ""] = way;
+    return first === "" || first === ".." ? [] : [join(directory, first)];
+  });
+}
+
 /** The step of the child that narrows its file system; undefined: it sees all. */
 export function sandboxAction(sandbox: Sandbox, around: Surroundings): SetupAction | undefined {
   if (!narrowsFiles(sandbox)) return undefined;
   const keep = [around.cwd, ...around.programs];
   if (around.path !== undefined) keep.push(dirname(around.path));
-  const write = [...sandbox.write];
+  const write = [...sandbox.write, ...ownPlaces(sandbox.hide, around.path)];
   if (around.home !== undefined && around.home !== "/") write.push(around.home);
   const flagged = (flag: string, values: readonly string[]): readonly string[] =>
     values.flatMap((value) => [flag, resolve(value)]);
