@@ -127,7 +127,7 @@ describe("a vassal's cgroup", () => {
     const own = new OwnCgroups();
     const emperor = await governed(
       own,
-      'case "$*" in *bomb*) while :; do sleep 1000 2>/dev/null & done 2>/dev/null;; esac',
+      'case "$*" in *bomb*) (while :; do sleep 1000 & done) </dev/null >/dev/null 2>&1 & ;; esac',
       { args: ["--vassal-cgroup", "pids.max=24"], vassals: { "bomb.ini": loyal } },
     );
     await emperor.wait("its processes to reach the limit", () => {
