@@ -82,6 +82,11 @@ export interface MonitorOptions {
   readonly nofollow: boolean;
   /** `emperor-tyrant` with `emperor-tyrant-nofollow`: owner of the link itself. */
   readonly ownerOfLink: boolean;
+  /**
+   * `emperor-tyrant`: what a config's permissions and those of its directory allow others is part of
+   * its version, since it decides whether the config is trusted.
+   */
+  readonly guarded?: boolean;
   /** `emperor-extra-extension`, with or without leading dot as the user wrote it. */
   readonly extraExtensions: readonly string[];
   /** `emperor-collect-attr` names (plus those named by wrapper-attr, chdir-attr...). */

@@ -3,6 +3,11 @@
  * `court`, `spawn` and `stats` see of the command line. Times in milliseconds, lists in order.
  */
 
+import type { ProfileSettings } from "./profile-options.ts";
+import type { TyrantRules } from "./tyrant-options.ts";
+
+import type { IsolationSettings } from "./isolation-options.ts";
+
 export interface MonitorAddress {
   /** Text as the user wrote it. */
   readonly text: string;
@@ -43,10 +48,17 @@ export interface Settings {
   readonly tyrant: boolean;
   readonly tyrantNofollow: boolean;
   readonly tyrantInitgroups: boolean;
+  readonly tyrantRules: TyrantRules;
+  /** Whether vassals inherit the Emperor's environment; `auto` depends on Tyrant mode and wrapper. */
+  readonly environmentMode: "auto" | "clean" | "inherit";
+  /** Names, or prefixes that end in `*`, that are handed down where the environment is not. */
+  readonly environmentKeep: readonly string[];
+  readonly profiles: ProfileSettings;
   /** Capability numbers; undefined: untouched. */
   readonly capabilities: readonly number[] | undefined;
   /** CLONE_NEW* flags, OR-ed. */
   readonly cloneFlags: number;
+  readonly isolation: IsolationSettings;
 
   /** Program used as vassal binary; default: the vassal runtime of this installation. */
   readonly binaryPath: string;
