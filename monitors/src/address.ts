@@ -9,6 +9,7 @@ import type { FileEyes } from "./eyes.ts";
 import { GlobTree, below } from "./glob-tree.ts";
 import { parsePattern } from "./glob-pattern.ts";
 import { hasValidSuffix, quoteName } from "./names.ts";
+import { maskAddress } from "./secrets.ts";
 
 export type MonitorAddress =
   | { readonly ok: true; readonly scheme: string; readonly address: string }
@@ -139,6 +140,10 @@ function unknownScheme(
 function fail(code: MonitorError["code"], argument: string, what: string): MonitorAddress {
   return {
     ok: false,
-    error: new MonitorError(code, argument, `monitor address ${quoteName(argument)} ${what}`),
+    error: new MonitorError(
+      code,
+      argument,
+      `monitor address ${quoteName(maskAddress(argument))} ${what}`,
+    ),
   };
 }
