@@ -3,9 +3,10 @@
  * and not before. Knows no vassal and no sink.
  */
 import { readAddress } from "./address.ts";
-import type { MonitorError } from "./errors.ts";
+import { MonitorError } from "./errors.ts";
 import type { ImperialMonitor, MonitorOptions } from "./monitor.ts";
 import { validSuffixes } from "./names.ts";
+import type { RemoteSource } from "./remote.ts";
 
 /** Makes the monitor of one scheme from the text after `SCHEME://`. */
 type MonitorMaker = (address: string, options: MonitorOptions) => Promise<ImperialMonitor>;
@@ -15,7 +16,15 @@ const MAKERS: Readonly<Record<string, MonitorMaker>> = {
     (await import("./file-monitors.ts")).makeDirectoryMonitor(address, options),
   glob: async (address, options) =>
     (await import("./file-monitors.ts")).makeGlobMonitor(address, options),
+  zmq: async (address, options) =>
+    remote(new (await import("./zmq/source.ts")).ZmqSource(address, options), options),
 };
+
+/** The core around a remote source; loaded with the first one. */
+async function remote(source: RemoteSource, options: MonitorOptions): Promise<ImperialMonitor> {
+  const { RemoteMonitor } = await import("./remote-monitor.ts");
+  return new RemoteMonitor(source, options);
+}
 
 /** The schemes of this build, for `--imperial-monitor-list`. */
 export const MONITOR_SCHEMES: readonly string[] = Object.keys(MAKERS);
@@ -43,5 +52,10 @@ export async function makeMonitor(
   if (!read.ok) return read;
   const maker = MAKERS[read.scheme];
   if (maker === undefined) throw new Error(`scheme ${read.scheme} was accepted and has no maker`);
-  return { ok: true, monitor: await maker(read.address, options) };
+  try {
+    return { ok: true, monitor: await maker(read.address, options) };
+  } catch (error) {
+    if (error instanceof MonitorError) return { ok: false, error };
+    throw error;
+  }
 }
