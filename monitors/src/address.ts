@@ -21,6 +21,9 @@ export interface AddressRules {
   readonly schemes: readonly string[];
 }
 
+/** Schemes with a default for everything, as in uWSGI. */
+const MAY_BE_EMPTY = new Set(["pg", "mongodb"]);
+
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//;
 
 /**
@@ -38,7 +41,8 @@ export function readAddress(argument: string, rules: AddressRules, eyes: FileEye
   const scheme = match[1];
   const rest = argument.slice(match[0].length);
   if (!rules.schemes.includes(scheme)) return unknownScheme(argument, scheme, rules.schemes);
-  if (rest === "") return fail("empty-address", argument, `has nothing after ${scheme}://`);
+  if (rest === "" && !MAY_BE_EMPTY.has(scheme))
+    return fail("empty-address", argument, `has nothing after ${scheme}://`);
   return { ok: true, scheme, address: scheme === "dir" ? directoryPath(rest, rules) : rest };
 }
 

@@ -8,3 +8,5 @@ export { CONFIG_SUFFIXES, MAX_NAME_BYTES, hasValidSuffix, validSuffixes } from "
 export { MONITOR_SCHEMES, makeMonitor } from "./registry.ts";
 export type { MonitorResult } from "./registry.ts";
 export { maskAddress } from "./secrets.ts";
+export { loadMonitorPackages } from "./packages.ts";
+export type { MonitorPackage } from "./packages.ts";

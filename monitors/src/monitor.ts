@@ -3,6 +3,7 @@
  * that source wants; it never starts, stops or knows a vassal.
  */
 
+import type { MonitorPackage } from "./packages.ts";
 import type { RemoteRules } from "./remote.ts";
 
 /** One wanted vassal, as its source describes it. Plain data: it can be written to JSON. */
@@ -97,4 +98,6 @@ export interface MonitorOptions {
   readonly clock: MonitorClock;
   /** Limits and surroundings of remote sources; left out: the defaults. */
   readonly remote?: RemoteRules;
+  /** Schemes that npm packages brought (`imperial-monitor`). */
+  readonly packages?: readonly MonitorPackage[];
 }

@@ -15,6 +15,7 @@ import {
   type RemoteSource,
   type Verdict,
 } from "./remote.ts";
+import { reasonOf } from "./reason.ts";
 import { Roll } from "./roll.ts";
 import { withoutSecrets } from "./secrets.ts";
 
@@ -297,11 +298,4 @@ async function settled(closing: Promise<void> | void): Promise<void> {
   } catch {
     // It is being thrown away: how it ends interests nobody.
   }
-}
-
-/** The message of an error in one line; of several addresses that were tried, the first one's. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0]);
-  const text = error instanceof Error ? error.message || error.name : String(error);
-  return text.replace(/\s+/g, " ").trim().slice(0, 500);
 }

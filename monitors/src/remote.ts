@@ -17,6 +17,10 @@ export interface RemoteEntry {
   readonly config?: Uint8Array;
   /** Absolute path of a config file. */
   readonly path?: string;
+  /** The name is a URL, which no rule for keys fits. */
+  readonly isUrl?: true;
+  /** What the source knows to be wrong with it, as the rest of a sentence: it is refused so. */
+  readonly refusal?: string;
   readonly uid?: number;
   readonly gid?: number;
   readonly socket?: string;
@@ -26,7 +30,8 @@ export interface RemoteEntry {
 /** `why` ends a sentence. A refusal is logged by whoever gives it. */
 export type Verdict =
   | { readonly accepted: true }
-  | { readonly accepted: false; readonly why: string };
+  /** `isFull`: only because its source wants too many; it may be offered again when one is gone. */
+  | { readonly accepted: false; readonly why: string; readonly isFull?: true };
 
 /** Where a session reports to, for as long as its connection lasts. No call throws or waits. */
 export interface RemoteListener {
@@ -88,6 +93,8 @@ export interface RemoteRules {
   readonly maxChangesPerSecond: number;
   /** How long a server may be silent before the connection counts as lost, ms. */
   readonly answerTimeoutMs: number;
+  /** Channel on which PostgreSQL tells of changes; empty: none. */
+  readonly pgChannel: string;
   /** The Emperor's environment, as it was at its start (`PGHOST`...). */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** In [0, 1): spreads the attempts of a fleet that lost its server at one time. */
@@ -100,6 +107,7 @@ export const REMOTE_DEFAULTS: RemoteRules = {
   maxConfigBytes: 65_535,
   maxChangesPerSecond: 1000,
   answerTimeoutMs: 30_000,
+  pgChannel: "emperor_vassals",
   environment: {},
   random: Math.random,
 };

@@ -118,13 +118,15 @@ export class Roll {
   #objection(entry: RemoteEntry): string | undefined {
     const { suffixes, rules } = this.#tools;
     const { name, path, config } = entry;
-    const ofName = path === undefined ? objectionToKey(name) : objectionToName(name);
+    const isKey = path === undefined && entry.isUrl !== true;
+    const ofName = isKey ? objectionToKey(name) : objectionToName(name);
     if (ofName !== undefined) return ofName;
     if (suffixes !== undefined && !hasValidSuffix(name, suffixes))
       return `its name has no suffix of a config (${suffixes.join(" ")})`;
     const limitBytes = Math.min(rules.maxConfigBytes, MAX_PUSHED_BYTES);
     if (config !== undefined && config.length > limitBytes)
       return `its config has ${config.length} bytes, ${limitBytes} are allowed`;
+    if (entry.refusal !== undefined) return entry.refusal;
     if (config !== undefined && config.length === 0) return "its config is empty";
     if (config?.includes(0) === true) return "its config holds a NUL byte";
     if (!this.#held.has(name) && this.#held.size >= rules.maxVassals)
@@ -148,7 +150,7 @@ export class Roll {
         entry.name,
       );
     }
-    return { accepted: false, why };
+    return isFull ? { accepted: false, why, isFull } : { accepted: false, why };
   }
 
   #specOf(entry: RemoteEntry, version: string): VassalSpec {

@@ -7,6 +7,7 @@ import { buildGoverning } from "./build-governing.ts";
 import { buildVassalStart, hooksAt, type SettingsSurroundings } from "./build-vassal-start.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import { readCapabilities } from "./kernel-names.ts";
+import { buildRemote } from "./remote-options.ts";
 import type { Settings } from "./settings.ts";
 
 const LOG_FORMATS = ["text", "json"] as const;
@@ -82,6 +83,7 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
   const fromThere = (path: string): string => resolve(workingDirectory, path);
   return {
     ...buildGoverning(reader),
+    ...buildRemote(reader),
     ...buildVassalStart(reader, workingDirectory, { ...surroundings, startDirectory }),
     hookAsap: hooksAt(reader, "asap"),
     hookAsRoot: [

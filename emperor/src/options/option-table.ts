@@ -7,12 +7,14 @@ import { governingOptions } from "./governing-options.ts";
 import { ignoredOptions } from "./ignored-options.ts";
 import { laterOptions } from "./later-options.ts";
 import { processOptions } from "./process-options.ts";
+import { remoteOptions } from "./remote-options.ts";
 import { vassalOptions } from "./vassal-options.ts";
 
 /** Every option that is ours to know, without the configuration language's, in the order of the help. */
 export function emperorOptions(): OptionDefinition[] {
   return [
     ...governingOptions(),
+    ...remoteOptions(),
     ...vassalOptions(),
     ...processOptions(),
     ...laterOptions(),
