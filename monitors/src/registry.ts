@@ -25,6 +25,16 @@ const MAKERS: Readonly<Record<string, MonitorMaker>> = {
   amqps: (address, options) => makeAmqp("amqps", address, options),
   http: (address, options) => makeHttp("http", address, options),
   https: (address, options) => makeHttp("https", address, options),
+  mongodb: async (address, options) =>
+    remote(
+      new (await import("./mongodb/mongo-source.ts")).MongoSource("mongodb", address, options),
+      options,
+    ),
+  mongodb2: async (address, options) =>
+    remote(
+      new (await import("./mongodb/mongo-source.ts")).MongoSource("mongodb2", address, options),
+      options,
+    ),
   zmq: async (address, options) =>
     remote(new (await import("./zmq/source.ts")).ZmqSource(address, options), options),
 };
