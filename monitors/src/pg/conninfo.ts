@@ -5,8 +5,11 @@
 import { MonitorError } from "../errors.ts";
 import { maskAddress } from "../secrets.ts";
 
-/** uWSGI's: used when the address has no query. */
-export const DEFAULT_QUERY = "SELECT name,config,ROUND(EXTRACT(EPOCH FROM ts)) FROM vassals";
+/**
+ * Used when the address has no query. uWSGI's rounds `ts` to whole seconds, so that it misses the second
+ * change within one.
+ */
+export const DEFAULT_QUERY = "SELECT name,config,ts FROM vassals";
 
 export interface PgAddress {
   /** Keywords of libpq (`host`, `dbname`, `sslmode` ...) and their values. */

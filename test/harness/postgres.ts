@@ -1,0 +1,172 @@
+/**
+ * A PostgreSQL of Debian's packages for tests: private, as an unprivileged user, on a unix socket in a
+ * temporary folder, gone afterwards. Knows nothing of Emperors.
+ */
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { needing } from "../../linux/test/privileges.ts";
+import { isRoot } from "./privileges.ts";
+import { waitFor } from "./wait.ts";
+
+/** Debian keeps the programs of each version in a folder of its own. */
+function programs(): string | undefined {
+  const root = "/usr/lib/postgresql";
+  if (!existsSync(root)) return undefined;
+  return readdirSync(root)
+    .sort((a, b) => Number(b) - Number(a))
+    .map((version) => join(root, version, "bin"))
+    .find((folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "postgres")));
+}
+
+const folder = programs();
+export const hasPostgres = folder !== undefined && existsSync(join(folder, "psql"));
+export const postgresTest = needing(hasPostgres, "needs the Debian package postgresql");
+
+/** PostgreSQL refuses to run as root. */
+function owner(): { uid: number; gid: number } | undefined {
+  if (!isRoot) return undefined;
+  const line = readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .find((entry) => entry.startsWith("postgres:"));
+  const [, , uid = "65534", gid = "65534"] = line?.split(":") ?? [];
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+export class Postgres {
+  /** Holds the socket; `host=` of a connection string. */
+  readonly path: string = mkdtempSync(join(tmpdir(), "pg-"));
+  readonly #bin: string;
+  #server: ChildProcess | undefined;
+  #output = "";
+  #databases = 0;
+
+  constructor() {
+    if (folder === undefined) throw new Error("there is no PostgreSQL on this machine");
+    this.#bin = folder;
+    const ids = owner();
+    chmodSync(this.path, 0o755);
+    if (ids !== undefined) chownSync(this.path, ids.uid, ids.gid);
+    execFileSync(
+      join(this.#bin, "initdb"),
+      [
+        "-D",
+        join(this.path, "data"),
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+      ],
+      {
+        ...ids,
+        cwd: this.path,
+        stdio: ["ignore", "ignore", "pipe"],
+        env: { PATH: process.env["PATH"], LC_ALL: "C" },
+      },
+    );
+  }
+
+  get socket(): string {
+    return join(this.path, ".s.PGSQL.5432");
+  }
+
+  async start(): Promise<void> {
+    const settings = {
+      listen_addresses: "",
+      unix_socket_directories: this.path,
+      fsync: "off",
+      max_connections: "30",
+      shared_buffers: "16MB",
+      autovacuum: "off",
+    };
+    const server = spawn(
+      join(this.#bin, "postgres"),
+      [
+        "-D",
+        join(this.path, "data"),
+        ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+      ],
+      {
+        ...owner(),
+        cwd: this.path,
+        stdio: ["ignore", "ignore", "pipe"],
+        env: { PATH: process.env["PATH"], LC_ALL: "C" },
+      },
+    );
+    this.#server = server;
+    server.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.#output = (this.#output + text).slice(-8000);
+    });
+    await waitFor(
+      "PostgreSQL to answer",
+      () => {
+        if (server.exitCode !== null) throw new Error(`it ended: ${this.#output}`);
+        return this.sql("SELECT 1") === "1";
+      },
+      { deadlineMs: 60_000 },
+    );
+  }
+
+  /** Runs statements; the rows as psql prints them with `-At`. */
+  sql(text: string, database = "postgres"): string {
+    return execFileSync(
+      join(this.#bin, "psql"),
+      [
+        "-X",
+        "-q",
+        "-A",
+        "-t",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-h",
+        this.path,
+        "-U",
+        "postgres",
+        "-d",
+        database,
+      ],
+      {
+        input: text,
+        encoding: "utf8",
+        stdio: ["pipe", "pipe", "pipe"],
+        env: { PATH: process.env["PATH"], LC_ALL: "C.UTF-8" },
+      },
+    ).trim();
+  }
+
+  /** A fresh, empty database. */
+  database(): string {
+    this.#databases += 1;
+    const name = `test${this.#databases}`;
+    this.sql(`CREATE DATABASE ${name}`);
+    return name;
+  }
+
+  /** Ends the server. `immediate`: as a crash. */
+  async stop(how: "fast" | "immediate" = "immediate"): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return;
+    const ended = new Promise((resolve) => server.once("exit", resolve));
+    server.kill(how === "fast" ? "SIGINT" : "SIGQUIT");
+    await ended;
+  }
+
+  async end(): Promise<void> {
+    await this.stop();
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}
