@@ -11,6 +11,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -145,6 +146,32 @@ export class Postgres {
         env: { PATH: process.env["PATH"], LC_ALL: "C.UTF-8" },
       },
     ).trim();
+  }
+
+  /** From now on this role needs its password. */
+  async require(role: string): Promise<void> {
+    writeFileSync(
+      join(this.path, "data/pg_hba.conf"),
+      `local all ${role} scram-sha-256\nlocal all all trust\n`,
+    );
+    this.sql("SELECT pg_reload_conf()");
+    await waitFor(`the rule for ${role} to be in force`, () => this.#refuses(role));
+  }
+
+  #refuses(role: string): boolean {
+    try {
+      execFileSync(
+        join(this.#bin, "psql"),
+        ["-X", "-w", "-h", this.path, "-U", role, "-d", "postgres", "-c", ""],
+        {
+          stdio: "ignore",
+          env: { PATH: process.env["PATH"] },
+        },
+      );
+      return false;
+    } catch {
+      return true;
+    }
   }
 
   /** A fresh, empty database. */
