@@ -1,13 +1,16 @@
 /** Vassals that arrive as messages of a real RabbitMQ. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished } from "vitest";
+import { needing } from "../../linux/test/privileges.ts";
 import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest, StartOptions } from "../harness/emperor.ts";
 import { startProxy } from "../harness/proxy.ts";
 import { publisherTo } from "../harness/publisher.ts";
 import type { Publisher } from "../harness/publisher.ts";
+import { hasPika, python } from "../harness/python.ts";
 import { brokerTest, hasRabbitmq, RabbitmqUnderTest } from "../harness/rabbitmq.ts";
 
 let broker: RabbitmqUnderTest;
@@ -106,7 +109,7 @@ describe("the documented messages", () => {
     async () => {
       let status = 200;
       const server = createServer((_, response) => response.writeHead(status).end(loyal("url")));
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
       onTestFinished(() => void server.close());
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/u.ini`;
       const { emperor, publisher } = await scene();
@@ -134,7 +137,7 @@ describe("the documented messages", () => {
     async () => {
       let text = reads("one");
       const server = createServer((_, response) => response.end(text));
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
       onTestFinished(() => void server.close());
       const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/u.ini`;
       const { emperor, publisher } = await scene("&push");
@@ -145,6 +148,27 @@ describe("the documented messages", () => {
       await emperor.report("config", url, { text: reads("two") });
     },
   );
+});
+
+describe("the documentation's client, in Python", () => {
+  const PUBLISH = resolve(import.meta.dirname, "../../examples/amqp/publish.py");
+  const pikaTest = hasRabbitmq ? needing(hasPika, "needs Debian's python3-pika") : brokerTest;
+
+  pikaTest("starts a file and a config, and stops it, as it stands in examples/", async () => {
+    const emperor = await startEmperor({ monitors: [broker.url] });
+    await connected(emperor);
+    const publish = (key: string, body: string): Promise<string> =>
+      python(PUBLISH, `${broker.host}:${broker.port}`, key, body);
+    const path = emperor.put("mydjangoapp.ini", loyal("file"));
+    await publish("", path);
+    await emperor.vassalWith(path, { loyal: 1 });
+    await publish("direct.ini", reads("pika"));
+    await emperor.report("config", "direct.ini", { text: reads("pika") });
+    await emperor.vassalWith("direct.ini", { loyal: 1 });
+    await publish("direct.ini", "");
+    await emperor.forgotten("direct.ini");
+    await emperor.vassalWith(path, { loyal: 1, respawns: 0 });
+  });
 });
 
 describe("messages that are none", () => {
