@@ -1,5 +1,5 @@
 /** Schemes that packages bring: the example of docs/monitors.md, as a file and as an installed package. */
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -48,6 +48,11 @@ class LineServer {
 const config = vassalConfig("loyal");
 
 describe("a monitor from a package", () => {
+  it("is shown in the docs as it is", () => {
+    const page = readFileSync(join(import.meta.dirname, "../../docs/monitors.md"), "utf8");
+    expect(page).toContain(readFileSync(EXAMPLE, "utf8"));
+  });
+
   it("starts and stops vassals, survives what it is sent, and connects again", async () => {
     const server = new LineServer();
     const port = await server.listen();
