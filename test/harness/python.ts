@@ -22,7 +22,8 @@ function interpreterWith(module: string): string | undefined {
 }
 
 const withZmq = interpreterWith("zmq");
-const withPika = interpreterWith("pika");
+/** The interpreter that has the module. */
+export const withPika = interpreterWith("pika");
 
 export const hasPika = withPika !== undefined;
 export const hasZmq = withZmq !== undefined;
