@@ -10,7 +10,8 @@ import { cpus, release, tmpdir, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { busyShare } from "./measure.mjs";
-import { renderPage, renderTable } from "./report.mjs";
+import { databaseRows } from "./remote-databases.mjs";
+import { renderPage, renderRemote, renderTable } from "./report.mjs";
 import { OPEN_FILES } from "./session.mjs";
 import { runTasks } from "./tasks.mjs";
 
@@ -69,6 +70,7 @@ try {
     peer.results = await runTasks(peer, programs, (line) => console.log(line));
     busy.push(await busyShare(3000));
   }
+  const remote = await databaseRows(peers, programs, (line) => console.log(line));
   const changed = output("git", [
     "status",
     "--porcelain",
@@ -85,9 +87,9 @@ try {
     `busy with other things before, between and after: ${busy.map((share) => `${Math.round(share * 100)} %`).join(", ")}`,
     `Node ${process.versions.node}; ${new Date().toISOString().slice(0, 10)}; commit ${commit}${changed === "" ? "" : " with changes"}`,
   ];
-  console.log(`\n${machine.join("\n")}\n\n${renderTable(peers)}`);
+  console.log(`\n${machine.join("\n")}\n\n${renderTable(peers)}\n\n${renderRemote(peers, remote)}`);
   if (!process.argv.includes("--print")) {
-    writeFileSync(join(root, "docs/performance.md"), renderPage(peers, machine));
+    writeFileSync(join(root, "docs/performance.md"), renderPage(peers, machine, remote));
     console.log("\nwritten to docs/performance.md");
   }
 } finally {

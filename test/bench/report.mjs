@@ -83,7 +83,20 @@ export function renderTable(peers) {
   return lines.join("\n");
 }
 
-export function renderPage(peers, machine) {
+/** `rows`: [task, goal, ours, theirs], as text. */
+export function renderRemote(peers, rows) {
+  const names = [0, 1].map((index) => {
+    const peer = peers[index];
+    return peer === undefined ? "uWSGI (not installed)" : `${peer.name} ${peer.version}`;
+  });
+  return [
+    `| task | goal | ${names.join(" | ")} |`,
+    "|---|---|---|---|",
+    ...rows.map((row) => `| ${row.join(" | ")} |`),
+  ].join("\n");
+}
+
+export function renderPage(peers, machine, remote) {
   return `# Performance
 
 Written by \`make bench\`; do not edit. The supervised process is a tiny C program, so the supervisor is measured and
@@ -93,5 +106,11 @@ ends of processes come from pidfds, so the benchmark's own polling is in no figu
 ${machine.map((line) => `- ${line}`).join("\n")}
 
 ${renderTable(peers)}
+
+## Remote sources
+
+Real servers on unix sockets or the loopback of the same machine; from just before the change is sent until the process starts.
+
+${renderRemote(peers, remote)}
 `;
 }

@@ -84,29 +84,41 @@ export class Postgres {
     return join(this.path, ".s.PGSQL.5432");
   }
 
-  async start(): Promise<void> {
+  /**
+   * Starts the server. With `launcher` (words before the command, run as root) it also listens on every
+   * address that it finds there, for everybody.
+   */
+  async start(launcher: readonly string[] = []): Promise<void> {
+    const isOpen = launcher.length > 0;
+    if (isOpen) this.#allow("host all all all trust\nlocal all all trust\n");
     const settings = {
-      listen_addresses: "",
+      listen_addresses: isOpen ? "*" : "",
       unix_socket_directories: this.path,
       fsync: "off",
       max_connections: "30",
       shared_buffers: "16MB",
       autovacuum: "off",
     };
-    const server = spawn(
+    const ids = owner();
+    const drop =
+      isOpen && ids !== undefined
+        ? ["setpriv", `--reuid=${ids.uid}`, `--regid=${ids.gid}`, "--clear-groups"]
+        : [];
+    const [program = "", ...args] = [
+      ...launcher,
+      ...drop,
       join(this.#bin, "postgres"),
-      [
-        "-D",
-        join(this.path, "data"),
-        ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
-      ],
-      {
-        ...owner(),
-        cwd: this.path,
-        stdio: ["ignore", "ignore", "pipe"],
-        env: { PATH: process.env["PATH"], LC_ALL: "C" },
-      },
-    );
+      "-D",
+      join(this.path, "data"),
+      ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+    ];
+    const server = spawn(program, args, {
+      // With a launcher the change of user comes after it.
+      ...(isOpen ? {} : ids),
+      cwd: this.path,
+      stdio: ["ignore", "ignore", "pipe"],
+      env: { PATH: process.env["PATH"], LC_ALL: "C" },
+    });
     this.#server = server;
     server.stderr.setEncoding("utf8").on("data", (text: string) => {
       this.#output = (this.#output + text).slice(-8000);
@@ -150,12 +162,13 @@ export class Postgres {
 
   /** From now on this role needs its password. */
   async require(role: string): Promise<void> {
-    writeFileSync(
-      join(this.path, "data/pg_hba.conf"),
-      `local all ${role} scram-sha-256\nlocal all all trust\n`,
-    );
+    this.#allow(`local all ${role} scram-sha-256\nlocal all all trust\n`);
     this.sql("SELECT pg_reload_conf()");
     await waitFor(`the rule for ${role} to be in force`, () => this.#refuses(role));
+  }
+
+  #allow(rules: string): void {
+    writeFileSync(join(this.path, "data/pg_hba.conf"), rules);
   }
 
   #refuses(role: string): boolean {
