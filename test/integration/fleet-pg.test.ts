@@ -5,10 +5,15 @@ import { expect, onTestFinished } from "vitest";
 import { needing } from "../../linux/test/privileges.ts";
 import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor, type EmperorUnderTest } from "../harness/emperor.ts";
-import { hasNetworks, makeFleet, networkNeeds, type Host } from "../harness/net-namespace.ts";
+import { hostsAround, type Host } from "../harness/hosts.ts";
 import { hasPostgres, Postgres } from "../harness/postgres.ts";
+import { findProgram, isRoot } from "../harness/privileges.ts";
 
-const fleetTest = needing(hasNetworks && hasPostgres, `needs PostgreSQL, ${networkNeeds}`);
+const programs = ["ip", "nsenter", "unshare", "setpriv"];
+const fleetTest = needing(
+  isRoot && hasPostgres && programs.every((program) => findProgram(program) !== undefined),
+  `needs root, the Debian package postgresql, ${programs.join(", ")}`,
+);
 
 const config = (note: string): string => vassalConfig("re-reads-config", { note });
 
@@ -17,8 +22,8 @@ const QUERY =
 
 function emperorOn(host: Host, node: string): Promise<EmperorUnderTest> {
   return startEmperor({
-    monitors: [`pg://host=${host.serverAddress} user=postgres dbname=postgres;${QUERY}`],
-    launcher: host.network.launcher,
+    monitors: [`pg://host=${host.hub} user=postgres dbname=postgres;${QUERY}`],
+    launcher: host.launcher,
     args: ["--emperor-node", node, "--emperor-source-timeout", "2"],
   });
 }
@@ -34,10 +39,10 @@ async function names(emperor: EmperorUnderTest): Promise<readonly string[]> {
 fleetTest(
   "a change reaches every host that it concerns; one that was cut off catches up; one drains",
   async () => {
-    const { server: network, hosts } = await makeFleet(2);
+    const { hub, hosts } = await hostsAround(2);
     const server = new Postgres();
     onTestFinished(() => server.end());
-    await server.start(network.launcher);
+    await server.start(hub.launcher);
     server.sql(readFileSync(join(import.meta.dirname, "../../examples/pg/schema.sql"), "utf8"));
     server.sql(
       "ALTER TABLE vassals ADD host text NOT NULL DEFAULT '*'; CREATE TABLE draining (host text)",
@@ -57,7 +62,7 @@ fleetTest(
     expect(await names(west)).toEqual(["all.ini"]);
     const { pid } = await west.vassalWith("all.ini");
 
-    hosts[1]?.unplug();
+    hosts[1]?.pull();
     server.sql(`UPDATE vassals SET config = '${config("2")}' WHERE name = 'all.ini'`);
     add("late.ini");
     await got(east, "all.ini", "2");
