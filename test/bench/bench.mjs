@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { busyShare } from "./measure.mjs";
 import { databaseRows } from "./remote-databases.mjs";
+import { messageRows } from "./remote-messages.mjs";
 import { renderPage, renderRemote, renderTable } from "./report.mjs";
 import { OPEN_FILES } from "./session.mjs";
 import { runTasks } from "./tasks.mjs";
@@ -70,7 +71,11 @@ try {
     peer.results = await runTasks(peer, programs, (line) => console.log(line));
     busy.push(await busyShare(3000));
   }
-  const remote = await databaseRows(peers, programs, (line) => console.log(line));
+  const say = (line) => console.log(line);
+  const remote = [
+    ...(await databaseRows(peers, programs, say)),
+    ...(await messageRows(peers, programs, say)),
+  ];
   const changed = output("git", [
     "status",
     "--porcelain",

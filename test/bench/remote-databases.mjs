@@ -90,7 +90,7 @@ async function withPostgres(bin, body) {
 }
 
 /** Samples of ms from `insert(name)` to the start of the vassal of that name. */
-async function startTimes(command, tools, count, phaseMs, insert) {
+export async function startTimes(command, tools, count, phaseMs, insert) {
   const session = new Session(command, tools);
   const samples = [];
   try {
@@ -154,7 +154,7 @@ async function idleTable(folder) {
   }
 }
 
-function shown(samples) {
+export function shown(samples) {
   const known = samples.filter((value) => value !== undefined);
   if (known.length === 0) return `none of ${samples.length}`;
   return `${median(known).toFixed(1)} ms (max ${Math.max(...known).toFixed(1)} ms, n=${samples.length})`;

@@ -64,6 +64,8 @@ describe("an address", () => {
       readAmqpAddress("amqps", "deploy:hunter2@[::1]:5673/shop?queue=q1", ""),
     );
     expect(shown).toBe("amqps://deploy@[::1]:5673/shop?queue=q1");
+    const bound = displayAmqpAddress(readAmqpAddress("amqp", "h?type=topic&binding=web.%23", ""));
+    expect(bound).toBe("amqp://h:5672?binding=web.%23");
     expect(displayAmqpAddress(readAmqpAddress("amqp", "h", ""))).toBe("amqp://h:5672");
   });
 

@@ -109,15 +109,19 @@ export function readAmqpAddress(scheme: "amqp" | "amqps", rest: string, node: st
   };
 }
 
-/** The address without its password, fit for the log and the statistics. */
+/**
+ * The address without its password, fit for the log and the statistics; with all that makes it another
+ * source than the next one.
+ */
 export function displayAmqpAddress(address: AmqpAddress): string {
-  const { secure, hostname, port, username, vhost, exchange, queue } = address;
+  const { secure, hostname, port, username, vhost, exchange, queue, binding } = address;
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   const login = username === "guest" ? "" : `${encodeURIComponent(username)}@`;
   const path = vhost === "/" ? "" : `/${encodeURIComponent(vhost)}`;
   const names = new URLSearchParams({
     ...(exchange === "uwsgi.emperor" ? {} : { exchange }),
     ...(queue === undefined ? {} : { queue }),
+    ...(binding === "" || binding === "#" ? {} : { binding }),
   }).toString();
   return `${secure ? "amqps" : "amqp"}://${login}${host}:${port}${path}${names === "" ? "" : `?${names}`}`;
 }

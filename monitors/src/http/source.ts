@@ -83,7 +83,8 @@ export class HttpSource implements RemoteSource {
     const shown = new URL(this.#address.url);
     shown.password = "";
     this.address = shown.href;
-    this.id = shown.href;
+    // Two vassals of one config, each with a name of its own, are two sources.
+    this.id = `${shown.href}#${this.#address.name}`;
   }
 
   async connect(listener: RemoteListener, signal: AbortSignal): Promise<RemoteSession> {
