@@ -6,6 +6,7 @@ import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
   mkdtempSync,
   readFileSync,
@@ -50,6 +51,7 @@ export class Postgres {
   #server: ChildProcess | undefined;
   #output = "";
   #databases = 0;
+  #tls = false;
 
   constructor() {
     if (folder === undefined) throw new Error("there is no PostgreSQL on this machine");
@@ -98,6 +100,7 @@ export class Postgres {
       max_connections: "30",
       shared_buffers: "16MB",
       autovacuum: "off",
+      ssl: this.#tls ? "on" : "off",
     };
     const ids = owner();
     const drop =
@@ -131,6 +134,21 @@ export class Postgres {
       },
       { deadlineMs: 60_000 },
     );
+  }
+
+  /** Before the start: the server speaks TLS with this certificate. */
+  useTls(certificate: string, key: string): void {
+    const ids = owner();
+    for (const [from, to] of [
+      [certificate, "server.crt"],
+      [key, "server.key"],
+    ] as const) {
+      const path = join(this.path, "data", to);
+      copyFileSync(from, path);
+      chmodSync(path, 0o600);
+      if (ids !== undefined) chownSync(path, ids.uid, ids.gid);
+    }
+    this.#tls = true;
   }
 
   /** Runs statements; the rows as psql prints them with `-At`. */
