@@ -1,11 +1,10 @@
 /** Vassals that a web server describes: one config, or a list. */
-import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { certificateIn } from "../harness/certificate.ts";
 import { vassalConfig } from "../harness/configs.ts";
 import { newRun, startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest } from "../harness/emperor.ts";
@@ -225,24 +224,7 @@ describe("https", () => {
     "is verified: an unknown authority is refused, a named one trusted",
     async () => {
       const run = newRun();
-      const [key, cert] = [join(run.path, "key.pem"), join(run.path, "cert.pem")];
-      execFileSync(
-        "openssl",
-        [
-          ...[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-          ],
-          ...["-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost"],
-          ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-        ],
-        { stdio: "ignore" },
-      );
+      const { key, cert } = certificateIn(run.path);
       const server = new Web((listener) =>
         createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, listener),
       );
