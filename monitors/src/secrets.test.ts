@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { reasonOf } from "./reason.ts";
 import { maskAddress, withoutSecrets } from "./secrets.ts";
 
 describe("secrets", () => {
@@ -19,5 +20,14 @@ describe("secrets", () => {
 
   it("leave a text wherever they stand in it, also encoded", () => {
     expect(withoutSecrets("x ab/c y ab%2Fc z ab", ["ab", "ab/c", ""])).toBe("x *** y *** z ***");
+  });
+});
+
+describe("the reason of a failure", () => {
+  it("is one line, whatever a server wrote", () => {
+    expect(reasonOf(new Error("a\n  b\u001b[31m\u2028 c"))).toBe("a b\\u001b[31m c");
+    expect(reasonOf(new AggregateError([new Error("first"), new Error("second")]))).toBe("first");
+    expect(reasonOf(new Error("x".repeat(5000)))).toHaveLength(500);
+    expect(reasonOf("text")).toBe("text");
   });
 });

@@ -4,9 +4,16 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor, type EmperorUnderTest, type StartOptions } from "../harness/emperor.ts";
+import { isRoot } from "../harness/privileges.ts";
+import { needing } from "../../linux/test/privileges.ts";
 import { hasPostgres, Postgres, postgresTest } from "../harness/postgres.ts";
 
 const SCHEMA = readFileSync(join(import.meta.dirname, "../../examples/pg/schema.sql"), "utf8");
+const rootPostgresTest = needing(
+  isRoot && hasPostgres,
+  "needs root, the Debian package postgresql",
+);
+
 /** So rare that what happens in time was told, not polled. */
 const NEVER = 3600;
 
@@ -198,6 +205,66 @@ describe("what a table may hold", () => {
       source.sql(`INSERT INTO vassals VALUES ('last.ini', ${text(loyal())}, '1')`);
       await emperor.vassalWith("last.ini", { loyal: 1 });
       expect(emperor.log().split('"empty.ini" is refused')).toHaveLength(2);
+    },
+  );
+
+  postgresTest(
+    "bytes that are no UTF-8 start nothing; in a bytea they are taken as they are",
+    async () => {
+      const source = new Source("");
+      source.sql(
+        "CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+      );
+      const sql = (statement: string): string => source.server.sql(statement, "bytes");
+      sql("CREATE TABLE vassals (name text, config text, ts int)");
+      sql(`INSERT INTO vassals VALUES (E'\\xff\\xfe.ini', ${text(loyal())}, 1)`);
+      sql("INSERT INTO vassals VALUES ('latin.ini', E'[uwsgi]\\n# caf\\xe9\\n', 1)");
+      sql(`INSERT INTO vassals VALUES ('fine.ini', ${text(loyal())}, 1)`);
+      sql("CREATE TABLE raw (name text, config bytea, ts int)");
+      sql(
+        `INSERT INTO raw VALUES ('raw.ini', convert_to(${text(loyal("raw"))}, 'UTF8') || '\\x23e90a', 1)`,
+      );
+      const address = `pg://host=${source.server.path} user=postgres dbname=bytes`;
+      const emperor = await startEmperor({
+        monitors: [address, `${address};SELECT * FROM raw`],
+      });
+      await emperor.vassalWith("fine.ini", { loyal: 1 });
+      await emperor.vassalWith("raw.ini", { loyal: 1 });
+      await emperor.logged("its name is not valid UTF-8");
+      await emperor.logged('"latin.ini" is refused, no vassal: its config is not valid UTF-8');
+      expect((await emperor.stats()).vassals).toHaveLength(2);
+    },
+  );
+
+  rootPostgresTest(
+    "in tyrant mode rows run as their owner, and rows without a proper one do not run",
+    async () => {
+      const source = new Source();
+      source.add("mine.ini", loyal());
+      source.sql("UPDATE vassals SET uid = 12345, gid = 12346");
+      for (const [name, uid, gid] of [
+        ["nobody.ini", "NULL", "NULL"],
+        ["root.ini", "0", "0"],
+        ["half.ini", "12345", "NULL"],
+        ["minus.ini", "-5", "12346"],
+      ] as const)
+        source.sql(
+          `INSERT INTO vassals (name, config, uid, gid) VALUES ('${name}', ${text(loyal())}, ${uid}, ${gid})`,
+        );
+      const emperor = await emperorOn(
+        source.address("SELECT name, config, ts, uid, gid FROM vassals"),
+        {
+          args: ["--emperor-tyrant"],
+        },
+      );
+      expect(await emperor.vassalWith("mine.ini", { loyal: 1 })).toMatchObject({
+        uid: 12345,
+        gid: 12346,
+      });
+      for (const name of ["nobody.ini", "root.ini", "half.ini", "minus.ini"])
+        await emperor.logged(`invalid permissions for vassal ${name}`);
+      await emperor.logged('the uid of "minus.ini" is no id: "-5"');
+      expect((await emperor.stats()).vassals.map(({ id }) => id)).toEqual(["mine.ini"]);
     },
   );
 });

@@ -54,6 +54,12 @@ export class PgSession implements RemoteSession {
   async prepare(): Promise<void> {
     const { channel, rules } = this.#tools;
     await this.#ask(`SET statement_timeout = ${Math.ceil(rules.answerTimeoutMs)}`, []);
+    // A database without an encoding takes any bytes; asked for UTF-8, its server would refuse every
+    // row because of one. The roll refuses that one.
+    await this.#ask(
+      "SELECT set_config('client_encoding', 'SQL_ASCII', false) WHERE current_setting('server_encoding') = 'SQL_ASCII'",
+      [],
+    );
     if (channel === "") return;
     try {
       await this.#ask(`LISTEN "${channel.replaceAll('"', '""')}"`, []);
@@ -237,15 +243,26 @@ function entryOf(row: Row, listener: RemoteListener): RemoteEntry {
     ...(uid === undefined ? {} : { uid }),
     ...(gid === undefined ? {} : { gid }),
     ...(socket === null || socket === "" ? {} : { socket }),
-    ...(config === null
-      ? {
-          refusal:
-            lengthBytes === undefined
-              ? "its config is NULL"
-              : `its config has ${lengthBytes} bytes, more than are allowed`,
-        }
-      : { config: typeof config === "string" ? Buffer.from(config) : config }),
+    ...configOf(config, lengthBytes),
   };
+}
+
+function configOf(
+  config: string | Buffer | null,
+  lengthBytes: number | undefined,
+): Pick<RemoteEntry, "config" | "refusal"> {
+  if (config === null) {
+    const refusal =
+      lengthBytes === undefined
+        ? "its config is NULL"
+        : `its config has ${lengthBytes} bytes, more than are allowed`;
+    return { refusal };
+  }
+  if (typeof config !== "string") return { config };
+  // A database without an encoding gives bytes of any kind, and the driver has replaced some.
+  if (config.includes("\ufffd"))
+    return { refusal: "its config is not valid UTF-8 (a column of type bytea takes any bytes)" };
+  return { config: Buffer.from(config) };
 }
 
 /** Buckets in groups of about `ROWS_AT_A_TIME` rows. */
