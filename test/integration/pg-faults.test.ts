@@ -1,5 +1,5 @@
 /** Whatever happens to PostgreSQL: what runs keeps running, and afterwards what is wanted is reached. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, onTestFinished } from "vitest";
@@ -172,7 +172,9 @@ describe("a server that", () => {
       conninfo: "user=guarded",
       env: { PGPASSWORD: "richtig" },
     });
-    await byVariable.vassalWith("a.ini", { loyal: 1 });
+    const { pid } = await byVariable.vassalWith("a.ini", { loyal: 1 });
+    // The tenant's process has not got it.
+    expect(readFileSync(`/proc/${pid}/environ`, "utf8")).not.toContain("richtig");
   });
 
   postgresTest("has no such table, then one with too few columns, then the right one", async () => {
