@@ -3,6 +3,9 @@
  * that source wants; it never starts, stops or knows a vassal.
  */
 
+import type { MonitorPackage } from "./packages.ts";
+import type { RemoteRules } from "./remote.ts";
+
 /** One wanted vassal, as its source describes it. Plain data: it can be written to JSON. */
 export interface VassalSpec {
   /**
@@ -98,4 +101,8 @@ export interface MonitorOptions {
   /** Ignore hidden files and editors' leftovers (`.#x`, `x~`): off by default as in uWSGI. */
   readonly ignoreHidden: boolean;
   readonly clock: MonitorClock;
+  /** Limits and surroundings of remote sources; left out: the defaults. */
+  readonly remote?: RemoteRules;
+  /** Schemes that npm packages brought (`imperial-monitor`). */
+  readonly packages?: readonly MonitorPackage[];
 }

@@ -2,7 +2,7 @@
  * `make bench`: measures bin/emperor and bin/vassal beside what people use instead, and writes
  * docs/performance.md. Takes some minutes and is no test: nothing fails by being slow.
  *
- *   node test/bench/bench.mjs [--emperor] [--isolation] [--vassal] [--only-ours | --only-uwsgi] [--quick] [--print]
+ *   node test/bench/bench.mjs [--emperor] [--isolation] [--sources] [--vassal] [--only-ours | --only-uwsgi] [--quick] [--print]
  *
  *   --emperor, ...        only these parts; the sections of the others stay as they are
  *   --only-ours, --only-uwsgi   the Emperor's part with this supervisor only; what the same commit has measured
@@ -16,6 +16,7 @@ import { benchEmperor } from "./emperor-part.mjs";
 import { benchIsolation } from "./isolation-part.mjs";
 import { describeMachine, root } from "./machine.mjs";
 import { writePage } from "./page.mjs";
+import { benchSources } from "./sources-part.mjs";
 import { benchVassal } from "./vassal-part.mjs";
 
 /** Per part: what measures it, and the folders whose uncommitted changes would make the commit a lie. */
@@ -23,6 +24,7 @@ const PARTS = {
   vassal: { bench: benchVassal, folders: ["vassal-runtime"] },
   emperor: { bench: benchEmperor, folders: ["emperor", "monitors"] },
   isolation: { bench: benchIsolation, folders: ["emperor", "monitors"] },
+  sources: { bench: benchSources, folders: ["emperor", "monitors"] },
 };
 const flag = { type: "boolean", default: false };
 const FLAGS = ["only-ours", "only-uwsgi", "quick", "print"];

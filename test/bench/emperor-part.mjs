@@ -41,7 +41,7 @@ function keptResults(peer, commit) {
   }
 }
 
-function findPeers() {
+export function findPeers() {
   const emperor = join(root, "bin/emperor");
   const peers = [
     {

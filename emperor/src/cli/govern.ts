@@ -3,7 +3,12 @@
  * they do is theirs.
  */
 import * as linux from "@emperor/linux";
-import { makeMonitor, systemClock, type ImperialMonitor } from "@emperor/monitors";
+import {
+  loadMonitorPackages,
+  makeMonitor,
+  systemClock,
+  type ImperialMonitor,
+} from "@emperor/monitors";
 import { createEmperor } from "../court/emperor.ts";
 import type { RunningEmperor } from "../court/running-emperor.ts";
 import { EmperorError, EXIT } from "../errors.ts";
@@ -126,6 +131,9 @@ function systemdNotifier(logger: Logger): SystemdNotifier {
 async function makeMonitors(settings: Settings): Promise<readonly ImperialMonitor[]> {
   const monitors: ImperialMonitor[] = [];
   const problems: string[] = [];
+  const loaded = await loadMonitorPackages(settings.monitorPackages, settings.workingDirectory);
+  problems.push(...loaded.problems);
+  const environment = { ...process.env };
   for (const { text } of settings.emperor) {
     const made = await makeMonitor(text, {
       startDirectory: settings.workingDirectory,
@@ -139,10 +147,14 @@ async function makeMonitors(settings: Settings): Promise<readonly ImperialMonito
       quietMs: settings.quietMs,
       ignoreHidden: settings.ignoreHidden,
       clock: systemClock,
+      remote: { ...settings.remote, environment, random: Math.random },
+      packages: loaded.packages,
     });
     if (made.ok) monitors.push(made.monitor);
     else problems.push(made.error.message);
   }
+  // Whoever may read the table may write nobody's config: no tenant inherits that password.
+  if (settings.emperor.some(({ text }) => text.startsWith("pg:"))) delete process.env["PGPASSWORD"];
   if (problems.length > 0)
     throw new EmperorError("bad-monitor", `${problems.join("; ")}; nothing is started`);
   return monitors;

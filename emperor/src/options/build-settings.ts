@@ -8,6 +8,7 @@ import { buildVassalStart, hooksAt, type SettingsSurroundings } from "./build-va
 import { buildIsolation } from "./isolation-options.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import { readCapabilities } from "./kernel-names.ts";
+import { buildRemote } from "./remote-options.ts";
 import type { Settings } from "./settings.ts";
 import { buildProfiles } from "./profile-options.ts";
 import { buildTyrant } from "./tyrant-options.ts";
@@ -88,6 +89,7 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
     isolation: buildIsolation(reader),
     ...buildTyrant(reader),
     profiles: buildProfiles(reader),
+    ...buildRemote(reader),
     ...buildVassalStart(reader, workingDirectory, { ...surroundings, startDirectory }),
     hookAsap: hooksAt(reader, "asap"),
     hookAsRoot: [

@@ -10,6 +10,7 @@ import { laterOptions } from "./later-options.ts";
 import { processOptions } from "./process-options.ts";
 import { profileOptions } from "./profile-options.ts";
 import { tyrantOptions } from "./tyrant-options.ts";
+import { remoteOptions } from "./remote-options.ts";
 import { vassalOptions } from "./vassal-options.ts";
 
 /** Every option that is ours to know, without the configuration language's, in the order of the help. */
@@ -19,6 +20,7 @@ export function emperorOptions(): OptionDefinition[] {
     ...isolationOptions(),
     ...tyrantOptions(),
     ...profileOptions(),
+    ...remoteOptions(),
     ...vassalOptions(),
     ...processOptions(),
     ...laterOptions(),

@@ -12,6 +12,7 @@ import {
   type ConfigEntry,
   type ConfigWarning,
 } from "@emperor/config";
+import { maskAddress } from "@emperor/monitors";
 import { buildSettings } from "./build-settings.ts";
 import type { SettingsSurroundings } from "./build-vassal-start.ts";
 import { EntryReader } from "./entry-reader.ts";
@@ -99,7 +100,10 @@ export async function readSettings(request: SettingsRequest): Promise<SettingsRe
     help: reader.flag("help"),
     version: reader.flag("version"),
     monitorList: reader.flag("imperial-monitor-list"),
-    shownConfig: reader.flag("show-config") ? renderConfiguration(loaded.entries) : undefined,
+    // It goes to the log, and no password does.
+    shownConfig: reader.flag("show-config")
+      ? renderConfiguration(loaded.entries).map(maskAddress)
+      : undefined,
   };
   const problems = [...reader.errors.map((error) => error.message), ...refused(loaded.entries)];
   if (problems.length > 0 && !questions.help && !questions.version) {

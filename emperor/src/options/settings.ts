@@ -22,6 +22,16 @@ export interface HookAction {
   readonly origin: string;
 }
 
+/** Limits and surroundings of remote monitors; see `RemoteRules` of `@emperor/monitors`. */
+export interface RemoteLimits {
+  readonly node: string;
+  readonly maxVassals: number;
+  readonly maxConfigBytes: number;
+  readonly maxChangesPerSecond: number;
+  readonly answerTimeoutMs: number;
+  readonly pgChannel: string;
+}
+
 export interface Settings {
   readonly emperor: readonly MonitorAddress[];
   readonly frequencySeconds: number;
@@ -31,6 +41,9 @@ export interface Settings {
   readonly forceConfigPipe: boolean;
   readonly ignoreHidden: boolean;
   readonly quietMs: number;
+  readonly remote: RemoteLimits;
+  /** `imperial-monitor`: npm packages that bring further schemes. */
+  readonly monitorPackages: readonly string[];
 
   readonly throttleMs: number;
   /** `emperor-throttle` was given: spawns are spaced as documented. */
