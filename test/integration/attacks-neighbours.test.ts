@@ -2,9 +2,16 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect } from "vitest";
-import { emperorCommand } from "../harness/emperor.ts";
-import { programTest, realUwsgi, rootTest, uwsgiTest } from "../harness/privileges.ts";
-import { isAlive } from "../harness/processes.ts";
+import { vassalConfig } from "../harness/configs.ts";
+import { emperorCommand, startEmperor } from "../harness/emperor.ts";
+import {
+  otherUserTest,
+  programTest,
+  realUwsgi,
+  rootTest,
+  uwsgiTest,
+} from "../harness/privileges.ts";
+import { childrenOf, isAlive } from "../harness/processes.ts";
 import {
   ANN,
   BOB,
@@ -266,11 +273,57 @@ describe("a tenant's config that asks for root's rights gets none", () => {
 });
 
 describe("without privileges", () => {
-  rootTest("Tyrant mode is refused at the start with the reason", async () => {
+  otherUserTest("Tyrant mode is refused at the start with the reason", async () => {
     const { code, output } = await emperorCommand(["--emperor", "{vassals}", "--emperor-tyrant"], {
       launcher: ["setpriv", `--reuid=${BOB}`, `--regid=${BOB}`, "--clear-groups"],
     });
     expect(code).toBe(111);
     expect(output).toContain("without the capabilities setgid and setuid");
+  });
+
+  otherUserTest("namespaces and profiles are, too; what needs nothing works", async () => {
+    const launcher = ["setpriv", `--reuid=${BOB}`, `--regid=${BOB}`, "--clear-groups"];
+    const args = ["--emperor", "{vassals}", "--vassal-profile", "strict"];
+    const { code, output } = await emperorCommand(args, { launcher });
+    expect(code).toBe(111);
+    for (const what of ["run vassals as other users", "make namespaces", "limit the capabilities"])
+      expect(output).toContain(what);
+    const plain = await startEmperor({
+      launcher,
+      stats: "{dir}/tmp/stats.sock",
+      vassals: { "a.ini": vassalConfig("loyal") },
+      args: ["--emperor-no-new-privs", "--vassal-rlimit", "nproc=100"],
+    });
+    expect(await plain.vassalWith("a.ini", { loyal: 1 })).toBeDefined();
+    expect(await plain.started("a.ini")).toMatchObject({ uid: BOB });
+  });
+});
+
+describe("a real uWSGI under the profile strict", () => {
+  uwsgiTest("serves as its tenant, workers included", async () => {
+    const emperor = await startTyrant({
+      wrapper: null,
+      args: [
+        ...["--binary-path", realUwsgi ?? "", "--vassal-env-keep", "EMPEROR_TEST_RUN"],
+        ...["--vassal-profile", "strict", "--vassal-write", "{dir}/out"],
+      ],
+      prepare: (run) => {
+        folderOf(run, "out", 0, 0o777);
+        const lines = ["plugin = python3", "master = true", "processes = 2", "no-orphans = true"];
+        const socket = `http-socket = ${run.path}/out/app.sock`;
+        plant(run, "app.ini", ["[uwsgi]", ...lines, socket, ""].join("\n"), ANN);
+      },
+    });
+    const { pid } = await emperor.vassalWith("app.ini", { accepting: 1 });
+    const workers = await emperor.wait("two workers", () => {
+      const children = childrenOf(pid);
+      return children.length === 2 && children;
+    });
+    for (const one of [pid, ...workers.map((info) => info.pid)]) {
+      const status = readFileSync(`/proc/${one}/status`, "utf8");
+      expect(status).toMatch(new RegExp(`Uid:\\t${ANN}\\t${ANN}\\t${ANN}\\t${ANN}`));
+      expect(status).toMatch(/NoNewPrivs:\t1/);
+      expect(status).toMatch(/CapEff:\t0{16}/);
+    }
   });
 });

@@ -66,6 +66,7 @@ const DEFAULTS: Settings = {
     noNewPrivileges: undefined,
     securebits: undefined,
     setnsHooks: [],
+    veth: undefined,
   },
   binaryPath: "/opt/vassal",
   wrapper: undefined,
