@@ -117,7 +117,9 @@ describe("a tenant's program", () => {
         plantScript(
           run,
           "bob.ini",
-          `ls -l /proc/$$/fd | sed -n 's/.* \\([0-9]*\\) -> \\(.*\\)/fd \\1 \\2/p'
+          `# Not in a pipeline, whose ends the shell has open for a moment.
+ls -l /proc/$$/fd > ${run.path}/out/descriptors
+sed -n 's/.* \\([0-9]*\\) -> \\(.*\\)/fd \\1 \\2/p' ${run.path}/out/descriptors
 grep -E '^(Groups|Cap[EPA].*|NoNewPrivs)' /proc/$$/status
 tr '\\0' '\\n' < /proc/$$/environ | sed 's/^/env /'
 ${WAIT}`,
