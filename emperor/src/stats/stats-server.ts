@@ -243,7 +243,8 @@ function bindError(
 async function removeStale(path: string): Promise<string | undefined> {
   try {
     // As big integers, for the reason given in log/descriptor-sink.ts.
-    if (!lstatSync(path, { bigint: true }).isSocket()) return "there is something that is no socket";
+    if (!lstatSync(path, { bigint: true }).isSocket())
+      return "there is something that is no socket";
   } catch {
     return undefined;
   }
