@@ -3,7 +3,7 @@
  * they do is theirs.
  */
 import * as linux from "@emperor/linux";
-import { makeMonitor, systemClock, type ImperialMonitor } from "@emperor/monitors";
+import { makeMonitor, systemClock, type ImperialMonitor, type VassalSpec } from "@emperor/monitors";
 import { createEmperor } from "../court/emperor.ts";
 import type { RunningEmperor } from "../court/running-emperor.ts";
 import { EmperorError, EXIT } from "../errors.ts";
@@ -114,6 +114,9 @@ async function makeMonitors(settings: Settings): Promise<readonly ImperialMonito
       readConfig: settings.forceConfigPipe,
       quietMs: settings.quietMs,
       ignoreHidden: settings.ignoreHidden,
+      ...(settings.onDemand.extension === undefined
+        ? {}
+        : { companionSuffix: settings.onDemand.extension }),
       clock: systemClock,
     });
     if (made.ok) monitors.push(made.monitor);
@@ -138,6 +141,9 @@ function assemble(
     monitors,
     createHands: (listener) => createHands(settings, linux, listener, logger, hooks),
     hooks,
+    ...(settings.onDemand.exec === undefined
+      ? {}
+      : { askAddress: (spec: VassalSpec) => hooks.askAddress(spec) }),
     refusalOf: (spec) => tyrantRefusal(settings, spec),
     version,
     observers: tidier === undefined ? [] : [() => tidier.note()],

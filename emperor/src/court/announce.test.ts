@@ -18,6 +18,7 @@ function record(): CourtRecord {
     },
     vassal: { ...vassal, history: { ...vassal.history, starts: 3, crashes: 2 } },
     handle: undefined,
+    sockets: 0,
     handleGeneration: 0,
     deadlineAt: 0,
     heapIndex: -1,

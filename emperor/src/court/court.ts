@@ -18,12 +18,14 @@ import {
   type Wanted,
 } from "../lifecycle/index.ts";
 import { Deadlines } from "./deadlines.ts";
+import { newRecord, noteForDisplay } from "./display.ts";
 import { Schedule } from "./schedule.ts";
 import type {
   Hands,
   HandsListener,
   ProcessHandle,
   ReapedProcess,
+  SocketsKey,
   SpawnFailureReport,
 } from "./hands.ts";
 import type { CourtRecord, Observer } from "./record.ts";
@@ -57,11 +59,13 @@ export class Court implements HandsListener {
   readonly #gate: Gate<CourtRecord>;
   readonly #byMonitor = new Map<string, Map<string, CourtRecord>>();
   readonly #byHandle = new Map<ProcessHandle, CourtRecord>();
+  readonly #bySockets = new Map<SocketsKey, CourtRecord>();
   readonly #deadlines = new Deadlines<CourtRecord>();
   readonly #schedule = new Schedule();
   #events: Posted[] = [];
   #draining = false;
   #lastHandle: ProcessHandle = 0;
+  #lastSockets: SocketsKey = 0;
   #alarmAt: number | undefined;
   #size = 0;
 
@@ -190,6 +194,17 @@ export class Court implements HandsListener {
     this.post(record, { type: "exited", generation, exit: exitReason(status) });
   }
 
+  onConnectionWaiting(key: SocketsKey): void {
+    const record = this.#bySockets.get(key);
+    if (record !== undefined) this.post(record, { type: "connection-waiting" });
+  }
+
+  onDeserted(handle: ProcessHandle): void {
+    const record = this.#byHandle.get(handle);
+    if (record !== undefined)
+      this.post(record, { type: "deserted", generation: record.handleGeneration });
+  }
+
   onAlarm(): void {
     this.#alarmAt = undefined;
     this.#schedule.runDue(this.#hands.now());
@@ -278,8 +293,11 @@ export class Court implements HandsListener {
           this.#hands.kill(record.handle, effect.signal, effect.scope);
         return;
       case "watch-socket":
+        return this.#watchSockets(record);
       case "unwatch-socket":
-        return;
+        return this.#hands.unwatchSockets(record.sockets);
+      case "close-socket":
+        return this.#closeSockets(record);
       case "reinforce":
         return this.#options.onReinforcementsWanted?.(record);
       case "publish":
@@ -294,7 +312,32 @@ export class Court implements HandsListener {
     record.handle = this.#lastHandle;
     record.handleGeneration = generation;
     this.#byHandle.set(record.handle, record);
-    this.#hands.spawn(record.handle, record.spec, {});
+    const onDemand = record.vassal.wanted?.onDemand === true;
+    const extras = onDemand ? { sockets: this.#socketsOf(record) } : {};
+    this.#hands.spawn(record.handle, record.spec, extras);
+  }
+
+  #socketsOf(record: CourtRecord): SocketsKey {
+    if (record.sockets !== 0) return record.sockets;
+    this.#lastSockets += 1;
+    record.sockets = this.#lastSockets;
+    this.#bySockets.set(record.sockets, record);
+    return record.sockets;
+  }
+
+  #watchSockets(record: CourtRecord): void {
+    const failure = this.#hands.watchSockets(this.#socketsOf(record), record.spec);
+    const event: VassalEvent =
+      failure === undefined ? { type: "socket-watched" } : { type: "socket-failed", ...failure };
+    if (failure !== undefined) record.lastFailure = failure.detail;
+    this.#events.push({ record, event });
+  }
+
+  #closeSockets(record: CourtRecord): void {
+    if (record.sockets === 0) return;
+    this.#hands.closeSockets(record.sockets);
+    this.#bySockets.delete(record.sockets);
+    record.sockets = 0;
   }
 
   #releaseHandle(record: CourtRecord, handle: ProcessHandle): void {
@@ -305,6 +348,7 @@ export class Court implements HandsListener {
 
   #forget(record: CourtRecord): void {
     this.#deadlines.set(record, undefined);
+    this.#closeSockets(record);
     const ofMonitor = this.#byMonitor.get(record.spec.monitor);
     if (ofMonitor?.get(record.spec.name) === record && ofMonitor.delete(record.spec.name))
       this.#size -= 1;
@@ -337,6 +381,7 @@ export class Court implements HandsListener {
     this.#gate.release(record);
     this.#deadlines.set(record, undefined);
     record.broken = { wanted: record.vassal.wanted };
+    this.#hands.unwatchSockets(record.sockets);
     if (record.handle === undefined) this.#startAfresh(record);
     else this.#hands.kill(record.handle, "SIGKILL", "tree");
   }
@@ -372,69 +417,6 @@ export class Court implements HandsListener {
 
 function earliest(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined ? b : b === undefined ? a : Math.min(a, b);
-}
-
-function newRecord(spec: VassalSpec, wallNowMs: number): CourtRecord {
-  return {
-    spec,
-    vassal: newVassal(),
-    handle: undefined,
-    handleGeneration: 0,
-    deadlineAt: 0,
-    heapIndex: -1,
-    broken: undefined,
-    lastExit: undefined,
-    lastFailure: undefined,
-    facts: {
-      firstRun: 0,
-      lastRun: 0,
-      lastReady: 0,
-      lastAccepting: 0,
-      lastLoyal: 0,
-      lastHeartbeat: 0,
-      cursedAt: 0,
-      respawns: 0,
-      stateSince: Math.floor(wallNowMs / 1000),
-      lastModified: spec.modifiedAt,
-      unknownBytes: 0,
-    },
-  };
-}
-
-/** The times that uWSGI's stats show, kept up from the published transitions. */
-function noteForDisplay(record: CourtRecord, notice: Notice, seconds: number): void {
-  const facts = record.facts;
-  switch (notice.kind) {
-    case "spawning":
-      facts.firstRun = seconds;
-      facts.lastRun = seconds;
-      facts.lastReady = 0;
-      facts.lastAccepting = 0;
-      facts.lastLoyal = 0;
-      facts.lastHeartbeat = 0;
-      facts.cursedAt = 0;
-      facts.respawns = 0;
-      facts.unknownBytes = 0;
-      return;
-    case "reloading":
-      facts.respawns += 1;
-      facts.lastRun = seconds;
-      return;
-    case "stopping":
-    case "channel-lost":
-    case "heartbeat-missed":
-      if (facts.cursedAt === 0) facts.cursedAt = seconds;
-      return;
-    case "exited":
-      record.lastExit = {
-        exit: notice.exit,
-        at: seconds,
-        uptimeMs: notice.uptimeMs,
-        expected: notice.expected,
-      };
-      return;
-    default:
-  }
 }
 
 function exitReason(status: ReapedProcess): ExitReason {

@@ -14,6 +14,7 @@ import { announce } from "./announce.ts";
 import { FileClaims } from "./claims.ts";
 import { Court } from "./court.ts";
 import type { Hands, HandsListener } from "./hands.ts";
+import { OnDemandSource, type AddressAnswer } from "./on-demand-source.ts";
 import { MonitorDesk, type DeskListener } from "./monitor-desk.ts";
 import { policyOf } from "./policy.ts";
 import type { CourtRecord, Observer, Publication } from "./record.ts";
@@ -29,6 +30,10 @@ const SAME_SIGNAL_MS = 250;
 export interface VassalHooks {
   /** The process of this vassal is gone (`vassals-stop-hook`). Never blocks, never throws. */
   vassalEnded(spec: VassalSpec): void;
+  /** It waits for connections (`hook-as-on-demand-vassal`). */
+  vassalWaits?(spec: VassalSpec): void;
+  /** Its config changed while it waited (`hook-as-on-config-vassal`). */
+  vassalChanged?(spec: VassalSpec): void;
   /** Resolves when no hook runs any more. */
   idle(): Promise<void>;
   /** Ends the hooks that still run: nobody waits any longer. */
@@ -43,6 +48,8 @@ export interface EmperorParts {
   readonly hooks: VassalHooks;
   /** Why a spec may not be run (tyrant mode), or undefined. */
   readonly refusalOf: (spec: VassalSpec) => string | undefined;
+  /** Runs `emperor-on-demand-exec`; absent: there is none. */
+  readonly askAddress?: (spec: VassalSpec) => Promise<AddressAnswer>;
   readonly version: string;
   /** Further subscribers of the stream of transitions. */
   readonly observers?: readonly Observer[];
@@ -69,6 +76,7 @@ class Emperor implements RunningEmperor, DeskListener {
   readonly #hands: Hands;
   readonly #court: Court;
   readonly #desks: readonly MonitorDesk[];
+  readonly #onDemand: OnDemandSource;
   /** Only with several monitors: with one, no file can be found twice. */
   readonly #claims: FileClaims | undefined;
   /** What was refused, by monitor and name, so that it is said once per change. */
@@ -101,6 +109,8 @@ class Emperor implements RunningEmperor, DeskListener {
       onBytes: (handle, bytes) => this.#court.onBytes(handle, bytes),
       onChannelClosed: (handle) => this.#court.onChannelClosed(handle),
       onExited: (handle, status) => this.#court.onExited(handle, status),
+      onConnectionWaiting: (key) => this.#court.onConnectionWaiting(key),
+      onDeserted: (handle) => this.#court.onDeserted(handle),
       onAlarm: () => this.#court.onAlarm(),
     };
     this.#hands = parts.createHands(listener);
@@ -112,6 +122,13 @@ class Emperor implements RunningEmperor, DeskListener {
       observer: (publication) => this.#observe(publication),
       onForgotten: (record) => this.#forgotten(record),
       onBrokenInvariant: (record, event, error) => this.#brokenInvariant(record, event.type, error),
+    });
+    this.#onDemand = new OnDemandSource({
+      settings: parts.settings.onDemand,
+      ask: parts.askAddress,
+      later: (afterMs, act) => this.#court.schedule(this.#hands.now() + afterMs, act),
+      logError: (message) => this.log("error", message),
+      resolved: (spec) => this.#court.want(spec),
     });
     this.#desks = parts.monitors.map((monitor) => new MonitorDesk(monitor, this));
     this.#claims = parts.monitors.length > 1 ? new FileClaims(cachedRealPath()) : undefined;
@@ -164,6 +181,7 @@ class Emperor implements RunningEmperor, DeskListener {
       desk.close();
       void desk.monitor.close();
     }
+    this.#onDemand.close();
     this.#court.schedule(this.#ending.mercyAt, () => this.#mercyOver());
     this.#court.postToAll({ type: "shutdown" });
     if (this.#court.size === 0) this.#bury();
@@ -209,17 +227,19 @@ class Emperor implements RunningEmperor, DeskListener {
       }
       return;
     }
-    this.#court.want(spec);
+    this.#onDemand.resolve(spec);
   }
 
   unwanted(monitor: string, name: string): void {
     this.#refused.delete(`${monitor}\0${name}`);
     if (this.#claims?.dropShadow(monitor, name) === true) return;
+    this.#onDemand.drop(monitor, name);
     this.#court.unwant(monitor, name);
   }
 
   *namesOf(monitor: string): IterableIterator<string> {
     yield* this.#court.namesOf(monitor);
+    yield* this.#onDemand.namesOf(monitor);
     yield* this.#claims?.shadowedNames(monitor) ?? [];
   }
 
@@ -236,12 +256,13 @@ class Emperor implements RunningEmperor, DeskListener {
     const attribute = (name: string | undefined): string =>
       name === undefined ? "" : (spec.attributes[name]?.[0] ?? "");
     const owner = tyrant ? `${spec.uid}:${spec.gid}` : "";
-    const parts = [owner, attribute(wrapperAttribute), attribute(chdirAttribute)];
+    const socket = spec.socket?.trim() ?? "";
+    const parts = [owner, attribute(wrapperAttribute), attribute(chdirAttribute), socket];
     return {
       version: spec.version,
       identity: parts.every((part) => part === "") ? "" : parts.join("\0"),
       pushed: spec.config !== undefined,
-      onDemand: false,
+      onDemand: socket !== "",
     };
   }
 
@@ -260,6 +281,7 @@ class Emperor implements RunningEmperor, DeskListener {
     }
     // What it wanted before is refused with it: neither as a vassal nor as somebody's heir it stays.
     this.#claims?.dropShadow(spec.monitor, spec.name);
+    this.#onDemand.drop(spec.monitor, spec.name);
     this.#court.unwant(spec.monitor, spec.name);
     return true;
   }
@@ -268,6 +290,9 @@ class Emperor implements RunningEmperor, DeskListener {
     const { record, notice } = publication;
     this.#logTransition(publication);
     if (notice.kind === "exited") this.#parts.hooks.vassalEnded(record.spec);
+    if (notice.kind === "listening") this.#parts.hooks.vassalWaits?.(record.spec);
+    if (notice.kind === "config-changed-while-waiting" && record.vassal.phase.name === "dormant")
+      this.#parts.hooks.vassalChanged?.(record.spec);
     if (notice.kind === "started" || notice.kind === "exited" || notice.kind === "spawn-failed")
       this.#noteGoverned();
     for (const observer of this.#parts.observers ?? []) observer(publication);

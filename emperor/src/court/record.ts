@@ -1,7 +1,7 @@
 /** What the court keeps per vassal: the pure state, what its source said, and facts for display. */
 import type { VassalSpec } from "@emperor/monitors";
 import type { ExitReason, Notice, Vassal, Wanted } from "../lifecycle/index.ts";
-import type { ProcessHandle } from "./hands.ts";
+import type { ProcessHandle, SocketsKey } from "./hands.ts";
 import type { Timed } from "./deadlines.ts";
 
 /** Wall clock facts in seconds, for the stats only. 0 = never, as uWSGI shows it. */
@@ -37,6 +37,8 @@ export interface CourtRecord extends Timed {
   handle: ProcessHandle | undefined;
   /** Generation that `handle` belongs to. */
   handleGeneration: number;
+  /** Key of its on-demand sockets; 0: it has none. */
+  sockets: SocketsKey;
   facts: DisplayFacts;
   /** Set after a broken invariant, until its process is reaped: what its source wants then. */
   broken: { readonly wanted: Wanted | undefined } | undefined;

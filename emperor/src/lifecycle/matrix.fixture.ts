@@ -29,6 +29,10 @@ const ROWS: readonly Row[] = [
   { title: "suspended, asleep", make: () => new Life().running().says("done").exits(0) },
   { title: "dormant", make: () => new Life().wanted({ onDemand: true }) },
   { title: "queued, blacklist, its time has not come", make: () => new Life().started().exits(1) },
+  {
+    title: "queued, socket",
+    make: () => new Life().wanted({ onDemand: true }).socketFailed(false),
+  },
   { title: "queued, new, waits for the gate", make: () => new Life().wanted() },
   {
     title: "starting, before `spawned`",
@@ -37,6 +41,7 @@ const ROWS: readonly Row[] = [
   { title: "starting, after `spawned`", make: () => new Life().started() },
   { title: "running, not healthy yet", make: () => new Life().started().says("heartbeat") },
   { title: "running, loyal", make: () => new Life().loyal().says("heartbeat") },
+  { title: "running, on demand", make: () => new Life().loyal({ onDemand: true }) },
   {
     title: "stopping, removed, before `spawned`",
     make: () => new Life().wanted().on({ type: "permitted" }).on({ type: "unwanted" }),
@@ -45,6 +50,10 @@ const ROWS: readonly Row[] = [
   { title: "stopping, channel-lost", make: () => new Life().running().closesChannel() },
   { title: "stopping, heartbeat", make: () => afterTimer(new Life().loyal().says("heartbeat")) },
   { title: "stopping, done", make: () => new Life().running().says("done") },
+  {
+    title: "stopping, deserted",
+    make: () => new Life().loyal({ onDemand: true }).deserted(),
+  },
   { title: "stopping, command", make: () => new Life().running().on({ type: "stop-requested" }) },
   { title: "stopping, shutdown", make: () => new Life().running().on({ type: "shutdown" }) },
   { title: "gone", make: WHILE_GONE },
@@ -57,6 +66,11 @@ const COLUMNS: readonly Column[] = [
     title: "`wanted`, another identity",
     happen: (life) => life.wanted({ version: "v2", identity: "other" }),
   },
+  {
+    title: "`wanted`, another socket",
+    happen: (life) => life.wanted({ identity: "socket", onDemand: true }),
+  },
+  { title: "`wanted`, without a socket", happen: (life) => life.wanted({ onDemand: false }) },
   { title: "`unwanted`", happen: (life) => life.on({ type: "unwanted" }) },
   { title: "`permitted`", happen: (life) => life.on({ type: "permitted" }) },
   { title: "`spawned`", happen: (life) => life.spawned() },
@@ -79,7 +93,11 @@ const COLUMNS: readonly Column[] = [
   { title: "`stop-requested`", happen: (life) => life.on({ type: "stop-requested" }) },
   { title: "`start-requested`", happen: (life) => life.on({ type: "start-requested" }) },
   { title: "`forgiven`", happen: (life) => life.on({ type: "forgiven" }) },
+  { title: "`socket-watched`", happen: (life) => life.on({ type: "socket-watched" }) },
+  { title: "`socket-failed`, for now", happen: (life) => life.socketFailed(false) },
+  { title: "`socket-failed`, lasting", happen: (life) => life.socketFailed(true) },
   { title: "`connection-waiting`", happen: (life) => life.on({ type: "connection-waiting" }) },
+  { title: "`deserted`", happen: (life) => life.deserted() },
   { title: "`shutdown`", happen: (life) => life.on({ type: "shutdown" }) },
   { title: "`mercy-over`", happen: (life) => life.on({ type: "mercy-over" }) },
 ];

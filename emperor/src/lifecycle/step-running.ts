@@ -49,8 +49,14 @@ export function stepRunning(turn: Turn, phase: PhaseOf<"running">, event: Vassal
     case "start-requested":
       // It runs.
       return;
+    case "deserted":
+      // Back to its socket, which stays bound: whoever connects meanwhile is served by the next process.
+      if (turn.vassal.wanted?.onDemand === true) stop(turn, phase, "deserted", "respawn");
+      return;
     case "connection-waiting":
-      // It accepts that connection itself.
+    case "socket-watched":
+    case "socket-failed":
+      // It accepts connections itself.
       return;
     case "spawn-failed":
       // Its hooks took longer than the grace of a silent start, and then one of them failed.

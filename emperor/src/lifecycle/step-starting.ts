@@ -73,8 +73,13 @@ export function stepStarting(turn: Turn, phase: PhaseOf<"starting">, event: Vass
     case "start-requested":
       // It is starting.
       return;
+    case "deserted":
+      // It had no time yet to serve anybody.
+      return;
     case "connection-waiting":
-      // It will accept that connection itself.
+    case "socket-watched":
+    case "socket-failed":
+      // It will accept connections itself.
       return;
     default:
       return assertNever(event);

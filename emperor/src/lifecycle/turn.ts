@@ -61,7 +61,13 @@ export function enter(turn: Turn, next: Phase): void {
 
 /** Waits until `notBefore`, then for the gate. */
 export function enterQueue(turn: Turn, reason: QueueReason, notBefore: Instant): void {
-  enter(turn, { name: "queued", reason, notBefore, asked: notBefore <= turn.now });
+  const asked = notBefore <= turn.now && !(isPenalty(reason) && turn.vassal.wanted?.onDemand);
+  enter(turn, { name: "queued", reason, notBefore, asked });
+}
+
+/** After these one that starts on demand waits for demand again, also where the wait is no time at all. */
+export function isPenalty(reason: QueueReason): boolean {
+  return reason === "blacklist" || reason === "damped" || reason === "socket";
 }
 
 /** Nothing speaks against the vassal: it starts, or waits at its socket if it has one. */
@@ -112,6 +118,9 @@ function settle(turn: Turn, previous: Phase, next: Phase): void {
 }
 
 function arrive(turn: Turn, next: Phase): void {
+  // Nothing will start it: clients are refused now rather than kept waiting for ever.
+  if (next.name === "suspended" && turn.vassal.wanted?.onDemand === true)
+    turn.effects.push({ type: "close-socket" });
   if (next.name === "dormant") turn.effects.push({ type: "watch-socket" });
   if (next.name === "starting") turn.effects.push({ type: "spawn", generation: next.generation });
   if (next.name === "gone") turn.effects.push({ type: "forget" });

@@ -26,6 +26,8 @@ export type QueueReason =
   | "changed"
   /** A connection waits on its on-demand socket. */
   | "demand"
+  /** Its on-demand socket could not be bound: then that is tried again. */
+  | "socket"
   /** An operator asked for the start, or forgave its failures. */
   | "command"
   /** Its process ended and nothing speaks against the next one. */
@@ -42,6 +44,7 @@ export type StopReason =
   | "removed"
   | "changed-identity"
   | "done"
+  | "deserted"
   | "heartbeat"
   | "channel-lost"
   | "command"
@@ -56,7 +59,7 @@ export type RestReason =
   | "wait-for-command"
   /** An operator stopped it. */
   | "stopped-by-command"
-  /** Exit code 26, or its own directory attribute is wrong: until the config changes. */
+  /** Exit code 26, or its own directory or socket address is wrong: until the config changes. */
   | "exiled"
   /** It said byte 22: until the config changes. */
   | "asleep";

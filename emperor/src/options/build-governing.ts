@@ -51,6 +51,7 @@ export function buildGoverning(reader: EntryReader): Governing {
     ...reader.list("emperor-collect-attribute"),
     wrapperAttribute,
     chdirAttribute,
+    reader.text("emperor-on-demand-attr"),
   ];
   return {
     emperor: reader.list("emperor").map((text) => ({ text })),

@@ -5,6 +5,7 @@
 import { resolve } from "node:path";
 import { buildGoverning } from "./build-governing.ts";
 import { buildVassalStart, hooksAt, type SettingsSurroundings } from "./build-vassal-start.ts";
+import { buildOnDemand } from "./on-demand-options.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import { readCapabilities } from "./kernel-names.ts";
 import type { Settings } from "./settings.ts";
@@ -80,8 +81,10 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
   );
   const fromStart = (path: string): string => resolve(startDirectory, path);
   const fromThere = (path: string): string => resolve(workingDirectory, path);
+  const listenBacklog = reader.integer("listen", 100, { minimum: 1 });
   return {
     ...buildGoverning(reader),
+    onDemand: buildOnDemand(reader, workingDirectory, listenBacklog),
     ...buildVassalStart(reader, workingDirectory, { ...surroundings, startDirectory }),
     hookAsap: hooksAt(reader, "asap"),
     hookAsRoot: [
@@ -96,7 +99,7 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
     statsMinified: reader.flag("stats-minified"),
     chmodSocket: socketMode(reader),
     abstractSocket: reader.flag("abstract-socket"),
-    listenBacklog: reader.integer("listen", 100, { minimum: 1 }),
+    listenBacklog,
     startDirectory,
     workingDirectory,
     procname: procname(reader),

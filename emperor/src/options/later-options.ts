@@ -24,30 +24,6 @@ const SYMBOL =
 function planned(): readonly Refusal[] {
   return [
     {
-      group: "Planned: on-demand vassals",
-      reason: PLANNED,
-      values: {
-        "emperor-on-demand-extension": "file NAME+SUFFIX holds the address of the vassal's socket",
-        "emperor-on-demand-directory": "sockets of on-demand vassals are made in this directory",
-        "emperor-on-demand-exec": "this command prints the address of the vassal's socket",
-      },
-      aliases: {
-        "emperor-on-demand-extension": ["emperor-on-demand-ext"],
-        "emperor-on-demand-directory": ["emperor-on-demand-dir"],
-      },
-    },
-    {
-      group: "Planned: on-demand vassals",
-      reason: PLANNED,
-      since: "2.1",
-      values: {
-        "hook-as-on-demand-vassal":
-          "the Emperor does this when a vassal begins to wait for a connection",
-        "hook-as-on-config-vassal":
-          "the Emperor does this when the config of a waiting vassal changed",
-      },
-    },
-    {
       group: "Planned: broodlord, commands, nesting",
       reason: PLANNED,
       values: {

@@ -6,6 +6,7 @@ import { createOptionTable, type OptionDefinition, type OptionTable } from "@emp
 import { governingOptions } from "./governing-options.ts";
 import { ignoredOptions } from "./ignored-options.ts";
 import { laterOptions } from "./later-options.ts";
+import { onDemandOptions } from "./on-demand-options.ts";
 import { processOptions } from "./process-options.ts";
 import { vassalOptions } from "./vassal-options.ts";
 
@@ -14,6 +15,7 @@ export function emperorOptions(): OptionDefinition[] {
   return [
     ...governingOptions(),
     ...vassalOptions(),
+    ...onDemandOptions(),
     ...processOptions(),
     ...laterOptions(),
     ...ignoredOptions(),

@@ -17,7 +17,26 @@ export interface HookAction {
   readonly origin: string;
 }
 
+/** Sockets of on-demand vassals. */
+export interface OnDemandSettings {
+  /** `emperor-on-demand-extension`: what NAME+SUFFIX holds is the address. */
+  readonly extension: string | undefined;
+  /** `emperor-on-demand-directory`, absolute. */
+  readonly directory: string | undefined;
+  /** `emperor-on-demand-exec`: program and arguments; the vassal's name is added. */
+  readonly exec: string | undefined;
+  /** `emperor-on-demand-attr`. */
+  readonly attribute: string | undefined;
+  /** `emperor-on-demand-idle`, ms; 0: vassals go to sleep only when they say so. */
+  readonly idleMs: number;
+  readonly mode: number;
+  /** `USER:GROUP`, either may be missing. */
+  readonly owner: string | undefined;
+  readonly backlog: number;
+}
+
 export interface Settings {
+  readonly onDemand: OnDemandSettings;
   readonly emperor: readonly MonitorAddress[];
   readonly frequencySeconds: number;
   readonly nofollow: boolean;
@@ -74,6 +93,8 @@ export interface Settings {
   /** `hook-`, `mount-`, `umount-`, `exec-`, in that order. */
   readonly hookAsEmperor: readonly HookAction[];
   readonly hookAsEmperorBeforeVassal: readonly HookAction[];
+  readonly hookAsOnDemandVassal: readonly HookAction[];
+  readonly hookAsOnConfigVassal: readonly HookAction[];
   readonly hookAsVassal: readonly HookAction[];
   readonly hookAsVassalBeforeDrop: readonly HookAction[];
   /** First executable one replaces /bin/sh. */

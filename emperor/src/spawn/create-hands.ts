@@ -2,18 +2,20 @@
  * Puts the hands together for one Emperor: settings in, working parts out. The only place that knows
  * all of them.
  */
+import * as linux from "@emperor/linux";
 import { getrlimit, RLIMIT } from "@emperor/linux";
 import type { HandsListener } from "../court/hands.ts";
 import { EmperorError } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
 import { ProcessGroupTree, type ProcessTree } from "./cgroup.ts";
-import { endRunningCommands, runCommand } from "./command-runner.ts";
+import { captureCommand, endRunningCommands, runCommand } from "./command-runner.ts";
 import { EmperorHooks, type HookWorld } from "./emperor-hooks.ts";
 import { MachineHands } from "./hands.ts";
 import { HelperChildren } from "./helper-children.ts";
 import { readHooks, type HookSettings } from "./hook-set.ts";
 import type { Machine } from "./machine.ts";
+import type { SocketMachine, SocketPolicy } from "./on-demand-sockets.ts";
 import { Planner } from "./plan.ts";
 import { withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
@@ -36,6 +38,7 @@ export function createEmperorHooks(
   const helpers = new HelperChildren(machine, settings.hookTimeoutMs);
   const world: HookWorld = {
     run: (command) => runCommand(command, settings.hookTimeoutMs),
+    capture: (command) => captureCommand(command, settings.hookTimeoutMs),
     endRunning: () => {
       endRunningCommands();
       helpers.endRunning();
@@ -59,6 +62,7 @@ export interface HandsOverrides {
   readonly tree?: ProcessTree;
   readonly now?: () => number;
   readonly ids?: Ids;
+  readonly socketMachine?: SocketMachine;
 }
 
 interface Ids {
@@ -78,6 +82,22 @@ function ownIds(): Ids {
     gid: process.getegid?.() ?? 0,
     groups: process.getgroups?.() ?? [],
   };
+}
+
+/** `emperor-on-demand-owner`. Throws `EmperorError` for a name that this machine does not know. */
+function ownerOf(text: string | undefined): Pick<SocketPolicy, "uid" | "gid"> {
+  const [user = "", group = ""] = (text ?? "").split(":");
+  const number = (name: string): number | undefined =>
+    /^\d+$/.test(name) ? Number(name) : undefined;
+  const uid = user === "" ? undefined : (number(user) ?? linux.lookupUser(user)?.uid);
+  const gid = group === "" ? undefined : (number(group) ?? linux.lookupGroup(group)?.gid);
+  const unknown = (what: string, name: string): string =>
+    `emperor-on-demand-owner = ${text}: this machine has no ${what} "${name}"; nothing is started`;
+  if (user !== "" && uid === undefined)
+    throw new EmperorError("unknown-user", unknown("user", user));
+  if (group !== "" && gid === undefined)
+    throw new EmperorError("unknown-group", unknown("group", group));
+  return { uid, gid };
 }
 
 /** Hands for `settings`, which report to `listener`. To be made after the Emperor dropped privileges. */
@@ -106,6 +126,15 @@ export function createHands(
     planner,
     hooks: emperorHooks.set,
     emperorHooks,
+    sockets: {
+      machine: overrides.socketMachine ?? linux,
+      policy: {
+        mode: settings.onDemand.mode,
+        backlog: settings.onDemand.backlog,
+        tyrant: settings.tyrant,
+        ...ownerOf(settings.onDemand.owner),
+      },
+    },
     tree: overrides.tree ?? new ProcessGroupTree(machine),
     now: overrides.now ?? wholeMilliseconds,
   });

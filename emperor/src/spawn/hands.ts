@@ -5,7 +5,14 @@
 import type { Watcher, WatchEvent } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
 import { encodeEmperorMessage, type EmperorMessageName } from "@emperor/protocol";
-import type { Hands, HandsListener, ProcessHandle } from "../court/hands.ts";
+import type {
+  Hands,
+  HandsListener,
+  ProcessHandle,
+  SocketFailure,
+  SocketsKey,
+  SpawnExtras,
+} from "../court/hands.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteName } from "../log/quoting.ts";
 import { Alarm } from "./alarm.ts";
@@ -14,6 +21,7 @@ import { continuePacket, packetOf, writePacket } from "./config-pipe.ts";
 import type { EmperorHooks } from "./emperor-hooks.ts";
 import { countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
 import type { HookSet } from "./hook-set.ts";
+import { OnDemandSockets, type SocketMachine, type SocketPolicy } from "./on-demand-sockets.ts";
 import { LateStarts } from "./late-starts.ts";
 import { Later } from "./later.ts";
 import { failureReport, giveBack, launch, type LaunchOutcome } from "./launch.ts";
@@ -50,6 +58,7 @@ export interface HandsParts {
   readonly hooks: HookSet;
   readonly emperorHooks: EmperorHooks;
   readonly tree: ProcessTree;
+  readonly sockets: { readonly machine: SocketMachine; readonly policy: SocketPolicy };
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -64,6 +73,7 @@ export class MachineHands implements Hands {
   readonly #later: Later;
   #closed = false;
   readonly #late = new LateStarts();
+  readonly #sockets: OnDemandSockets;
 
   constructor(parts: HandsParts) {
     this.#parts = parts;
@@ -78,6 +88,12 @@ export class MachineHands implements Hands {
       reap: (record) => this.#onExit(record.handle),
     });
     this.watcher = parts.machine.createWatcher((events) => this.#onEvents(events));
+    this.#sockets = new OnDemandSockets({
+      ...parts.sockets,
+      watcher: this.watcher,
+      warn: (message) => parts.logger.warning(message),
+      onConnection: (key) => this.#listener.onConnectionWaiting(key),
+    });
   }
 
   /** Children that were not reaped yet. */
@@ -97,11 +113,31 @@ export class MachineHands implements Hands {
     if (!this.#closed) this.#alarm.set(at);
   }
 
-  spawn(handle: ProcessHandle, spec: VassalSpec, extras: { readonly zergNumber?: number }): void {
-    const answer = this.#parts.planner.plan(spec, extras.zergNumber);
+  watchSockets(key: SocketsKey, spec: VassalSpec): SocketFailure | undefined {
+    return this.#sockets.watch(key, spec);
+  }
+
+  unwatchSockets(key: SocketsKey): void {
+    this.#sockets.unwatch(key);
+  }
+
+  closeSockets(key: SocketsKey): void {
+    this.#sockets.close(key);
+  }
+
+  spawn(handle: ProcessHandle, spec: VassalSpec, extras: SpawnExtras): void {
+    const record = new ProcessRecord(handle, spec);
+    if (extras.sockets !== undefined) {
+      const failure = this.#sockets.bind(extras.sockets, spec);
+      if (failure !== undefined) {
+        const cause = failure.lasting ? "exile" : "vassal";
+        return this.#listener.onSpawnFailed(handle, { cause, detail: failure.detail });
+      }
+      record.sockets = this.#sockets.descriptors(extras.sockets);
+    }
+    const answer = this.#parts.planner.plan(spec, extras.zergNumber, record.sockets.length);
     if (!answer.ok)
       return this.#listener.onSpawnFailed(handle, { cause: "exile", detail: answer.detail });
-    const record = new ProcessRecord(handle, spec);
     if (!this.#parts.emperorHooks.hasBeforeVassal) return this.#start(record, answer.plan);
     this.#table.add(record);
     void this.#startAfterHooks(record, answer.plan);
@@ -243,6 +279,7 @@ export class MachineHands implements Hands {
     this.#later.close();
     // A start that is still under way keeps its record: `#launched` ends its child also without a watcher.
     for (const record of this.#table.values()) if (record.stage !== "launching") this.#drop(record);
+    this.#sockets.closeAll();
     this.watcher.close();
   }
 
@@ -271,6 +308,7 @@ export class MachineHands implements Hands {
       case "exit":
         return this.#onExit(number);
       case "listen":
+        return this.#sockets.heard(number);
       case "readable":
         // Nothing of the kind is watched here.
         return;

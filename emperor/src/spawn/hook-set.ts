@@ -17,9 +17,12 @@ export type HookSettings = Pick<
   | "hookEmperorStart"
   | "hookAsEmperor"
   | "hookAsEmperorBeforeVassal"
+  | "hookAsOnDemandVassal"
+  | "hookAsOnConfigVassal"
   | "hookAsVassal"
   | "hookAsVassalBeforeDrop"
   | "shells"
+  | "onDemand"
 >;
 
 /** When the Emperor runs a hook of its own start. A failure ends it. */
@@ -39,6 +42,10 @@ export interface HookSet {
   readonly own: Readonly<Record<OwnPhase, readonly ParsedAction[]>>;
   readonly asEmperor: readonly ParsedAction[];
   readonly beforeVassal: readonly ParsedAction[];
+  readonly asOnDemand: readonly ParsedAction[];
+  readonly asOnConfig: readonly ParsedAction[];
+  /** `emperor-on-demand-exec`. */
+  readonly onDemandExec: LifeHook | undefined;
   readonly asVassal: ChildSteps;
   readonly beforeDrop: ChildSteps;
   /** Texts of `print` and `log` among the vassal's hooks: the same for all, said by the Emperor. */
@@ -93,6 +100,9 @@ export function readHooks(settings: HookSettings, path: string | undefined): Hoo
     },
     asEmperor: list(settings.hookAsEmperor),
     beforeVassal: list(settings.hookAsEmperorBeforeVassal),
+    asOnDemand: list(settings.hookAsOnDemandVassal),
+    asOnConfig: list(settings.hookAsOnConfigVassal),
+    onDemandExec: life("emperor-on-demand-exec", settings.onDemand.exec),
     asVassal: childSteps(asVassal, shell),
     beforeDrop: childSteps(beforeDrop, shell),
     vassalTexts: [...beforeDrop, ...asVassal].flatMap(({ deed }) =>

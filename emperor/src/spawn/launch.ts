@@ -51,7 +51,7 @@ export function launch(
   const [channel, pipe] = pairs;
   const options: SpawnOptions = {
     ...plan.fixed,
-    fds: planner.fds(channel?.theirs ?? NONE, pipe?.theirs),
+    fds: planner.fds(channel?.theirs ?? NONE, pipe?.theirs, record.sockets),
   };
   const settle = (result: SpawnResult): void => {
     if (!result.ok) {

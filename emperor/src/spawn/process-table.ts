@@ -9,10 +9,10 @@ import type { Signal } from "./machine.ts";
 import type { Plan } from "./plan.ts";
 
 /** What a token of the watcher stands for. */
-export const WATCH = { process: 0, channel: 1, status: 2 } as const;
+export const WATCH = { process: 0, channel: 1, status: 2, listener: 3 } as const;
 export type WatchKind = (typeof WATCH)[keyof typeof WATCH];
 
-/** Tokens are `number * KINDS + kind`, so that a number never used again gives tokens never used again. */
+/** Listeners count for themselves; all others have the number of their process. Tokens are `number * KINDS + kind`, so that a number never used again gives tokens never used again. */
 const KINDS = 4;
 
 export function tokenOf(number: number, kind: WatchKind): number {
@@ -26,6 +26,8 @@ export function readToken(token: number): { readonly number: number; readonly ki
 
 /** No descriptor. */
 export const NONE = -1;
+
+const NO_SOCKETS: readonly number[] = [];
 
 export type ProcessStage =
   /** `hook-as-emperor-before-vassal` runs: there is no process yet. */
@@ -41,6 +43,8 @@ export type ProcessStage =
 export class ProcessRecord {
   readonly handle: ProcessHandle;
   readonly spec: VassalSpec;
+  /** On-demand sockets that the process gets, in this order. They belong to others. */
+  sockets: readonly number[] = NO_SOCKETS;
   stage: ProcessStage = "preparing";
   pid = NONE;
   pidfd = NONE;

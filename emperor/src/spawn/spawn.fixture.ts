@@ -6,6 +6,18 @@ import type { HookAction, Settings } from "../options/settings.ts";
 import type { Machine } from "./machine.ts";
 
 const DEFAULTS: Settings = {
+  onDemand: {
+    extension: undefined,
+    directory: undefined,
+    exec: undefined,
+    attribute: undefined,
+    idleMs: 0,
+    mode: 0o660,
+    owner: undefined,
+    backlog: 100,
+  },
+  hookAsOnDemandVassal: [],
+  hookAsOnConfigVassal: [],
   emperor: [],
   frequencySeconds: 3,
   nofollow: false,
@@ -111,6 +123,8 @@ export type Told =
   | { readonly kind: "bytes"; readonly handle: number; readonly bytes: readonly number[] }
   | { readonly kind: "closed"; readonly handle: number }
   | { readonly kind: "exited"; readonly handle: number; readonly status: ReapedProcess }
+  | { readonly kind: "connection"; readonly key: number }
+  | { readonly kind: "deserted"; readonly handle: number }
   | { readonly kind: "alarm" };
 
 export class RecordingListener implements HandsListener {
@@ -136,6 +150,14 @@ export class RecordingListener implements HandsListener {
 
   onExited(handle: number, status: ReapedProcess): void {
     this.#tell({ kind: "exited", handle, status });
+  }
+
+  onConnectionWaiting(key: number): void {
+    this.#tell({ kind: "connection", key });
+  }
+
+  onDeserted(handle: number): void {
+    this.#tell({ kind: "deserted", handle });
   }
 
   onAlarm(): void {
