@@ -128,6 +128,7 @@ export function createHands(
     emperorHooks,
     sockets: {
       machine: overrides.socketMachine ?? linux,
+      idleMs: settings.onDemand.idleMs,
       policy: {
         mode: settings.onDemand.mode,
         backlog: settings.onDemand.backlog,

@@ -22,6 +22,7 @@ import type { EmperorHooks } from "./emperor-hooks.ts";
 import { countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
 import type { HookSet } from "./hook-set.ts";
 import { OnDemandSockets, type SocketMachine, type SocketPolicy } from "./on-demand-sockets.ts";
+import { IdleWatch } from "./idle-watch.ts";
 import { LateStarts } from "./late-starts.ts";
 import { Later } from "./later.ts";
 import { failureReport, giveBack, launch, type LaunchOutcome } from "./launch.ts";
@@ -58,7 +59,12 @@ export interface HandsParts {
   readonly hooks: HookSet;
   readonly emperorHooks: EmperorHooks;
   readonly tree: ProcessTree;
-  readonly sockets: { readonly machine: SocketMachine; readonly policy: SocketPolicy };
+  readonly sockets: {
+    readonly machine: SocketMachine;
+    readonly policy: SocketPolicy;
+    /** `emperor-on-demand-idle`; 0: off. */
+    readonly idleMs: number;
+  };
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -74,6 +80,7 @@ export class MachineHands implements Hands {
   #closed = false;
   readonly #late = new LateStarts();
   readonly #sockets: OnDemandSockets;
+  readonly #idle: IdleWatch;
 
   constructor(parts: HandsParts) {
     this.#parts = parts;
@@ -93,6 +100,13 @@ export class MachineHands implements Hands {
       watcher: this.watcher,
       warn: (message) => parts.logger.warning(message),
       onConnection: (key) => this.#listener.onConnectionWaiting(key),
+    });
+    this.#idle = new IdleWatch({
+      idleMs: parts.sockets.idleMs,
+      now: parts.now,
+      sockets: this.#sockets,
+      warn: (message) => parts.logger.warning(message),
+      deserted: (handle) => this.#listener.onDeserted(handle),
     });
   }
 
@@ -134,6 +148,7 @@ export class MachineHands implements Hands {
         return this.#listener.onSpawnFailed(handle, { cause, detail: failure.detail });
       }
       record.sockets = this.#sockets.descriptors(extras.sockets);
+      record.socketsKey = extras.sockets;
     }
     const answer = this.#parts.planner.plan(spec, extras.zergNumber, record.sockets.length);
     if (!answer.ok)
@@ -183,6 +198,7 @@ export class MachineHands implements Hands {
     if (!this.#watch(record)) return;
     // A child that nobody wants any more is ended before it is heard of, and reaped in silence.
     if (record.abandoned) return this.kill(handle, "SIGKILL", "tree");
+    if (record.socketsKey !== undefined) this.#idle.add(handle, record.socketsKey);
     if (record.statusFd === NONE) this.#sayChoice(record, outcome);
     // The first packet comes unasked; later ones are answers to `config-wanted`.
     if (packet !== undefined) this.#writePacket(record, packet);
@@ -277,6 +293,7 @@ export class MachineHands implements Hands {
     await this.#parts.emperorHooks.idle();
     await this.#late.untilGone();
     this.#later.close();
+    this.#idle.close();
     // A start that is still under way keeps its record: `#launched` ends its child also without a watcher.
     for (const record of this.#table.values()) if (record.stage !== "launching") this.#drop(record);
     this.#sockets.closeAll();
@@ -405,6 +422,7 @@ export class MachineHands implements Hands {
   #forget(record: ProcessRecord): void {
     this.#table.delete(record.handle);
     this.#later.forget(record);
+    this.#idle.delete(record.handle);
     this.#late.gone(record);
   }
 

@@ -53,7 +53,12 @@ interface Entry {
   readonly key: SocketsKey;
   /** In the order of the spec: the first becomes descriptor 0. */
   sockets: readonly OpenSocket[];
+  /** The next connection is reported. */
   watched: boolean;
+  /** The watcher knows the sockets, be it for `watch` or for `wasStirred`. */
+  armed: boolean;
+  /** A connection came since `wasStirred` was asked. */
+  stirred: boolean;
 }
 
 /** Ports below need a privilege that a tenant does not have. */
@@ -80,7 +85,7 @@ export class OnDemandSockets {
   bind(key: SocketsKey, spec: VassalSpec): SocketFailure | undefined {
     const reading = readAddresses(spec.socket ?? "", spec.cwd);
     if (!reading.ok) return { lasting: true, detail: reading.problem };
-    const entry = this.#entries.get(key) ?? { key, sockets: [], watched: false };
+    const entry = this.#entries.get(key) ?? newEntry(key);
     this.#entries.set(key, entry);
     const wanted = new Set(reading.addresses.map(({ text }) => text));
     const kept = new Map<string, OpenSocket>();
@@ -106,13 +111,16 @@ export class OnDemandSockets {
     this.unwatch(key);
     const failure = this.bind(key, spec);
     if (failure !== undefined) return failure;
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) entry.watched = true;
     return this.#arm(key);
   }
 
   unwatch(key: SocketsKey): void {
     const entry = this.#entries.get(key);
-    if (entry === undefined || !entry.watched) return;
+    if (entry === undefined || !entry.armed) return;
     entry.watched = false;
+    entry.armed = false;
     for (const { number } of entry.sockets)
       this.#parts.watcher.remove(tokenOf(number, WATCH.listener));
   }
@@ -132,7 +140,10 @@ export class OnDemandSockets {
   /** The watcher saw a connection at the socket with this number. */
   heard(number: number): void {
     const key = this.#byNumber.get(number);
-    if (key !== undefined) this.#parts.onConnection(key);
+    const entry = key === undefined ? undefined : this.#entries.get(key);
+    if (entry === undefined) return;
+    entry.stirred = true;
+    if (entry.watched) this.#parts.onConnection(entry.key);
   }
 
   /** For a process: blocking, as uWSGI hands them over, whatever the last process made of them. */
@@ -142,6 +153,22 @@ export class OnDemandSockets {
     return fds;
   }
 
+  /**
+   * Did a connection come since this was asked the last time? Of a burst one is seen, and one that the
+   * process takes at once may be missed: it is a second witness beside the connections that last.
+   */
+  wasStirred(key: SocketsKey): boolean {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return false;
+    const { stirred } = entry;
+    entry.stirred = false;
+    if (!entry.armed) this.#arm(key);
+    else
+      for (const { number } of entry.sockets)
+        this.#parts.watcher.rearm(tokenOf(number, WATCH.listener));
+    return stirred;
+  }
+
   addresses(key: SocketsKey): readonly SocketAddress[] {
     return this.#entries.get(key)?.sockets.map(({ address }) => address) ?? [];
   }
@@ -149,7 +176,7 @@ export class OnDemandSockets {
   #arm(key: SocketsKey): SocketFailure | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    entry.watched = true;
+    entry.armed = true;
     try {
       for (const { fd, number } of entry.sockets)
         this.#parts.watcher.addListener(fd, tokenOf(number, WATCH.listener));
@@ -248,6 +275,10 @@ export class OnDemandSockets {
     if (socket.file !== undefined) removeIfOurs(socket.file);
     this.#parts.machine.close(socket.fd);
   }
+}
+
+function newEntry(key: SocketsKey): Entry {
+  return { key, sockets: [], watched: false, armed: false, stirred: false };
 }
 
 /** Somebody is there, and not to be removed. */

@@ -4,7 +4,7 @@
  */
 import type { SpawnFailure } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
-import type { ProcessHandle, ReapedProcess } from "../court/hands.ts";
+import type { ProcessHandle, ReapedProcess, SocketsKey } from "../court/hands.ts";
 import type { Signal } from "./machine.ts";
 import type { Plan } from "./plan.ts";
 
@@ -45,6 +45,7 @@ export class ProcessRecord {
   readonly spec: VassalSpec;
   /** On-demand sockets that the process gets, in this order. They belong to others. */
   sockets: readonly number[] = NO_SOCKETS;
+  socketsKey: SocketsKey | undefined;
   stage: ProcessStage = "preparing";
   pid = NONE;
   pidfd = NONE;
