@@ -17,18 +17,34 @@ export interface SocketFile {
 /** Linux has it, Node's constants have not. */
 const O_PATH = 0o10000000;
 
+/**
+ * What is at a path itself; undefined: nothing. With big numbers, because of a defect of Node 20: an
+ * `lstatSync` of a socket without them leaves its kind behind in memory that `realpathSync`, and so the
+ * next `import()` of a linked package, takes for its own and stops at.
+ */
+function look(
+  path: string,
+):
+  | { readonly isSocket: boolean; readonly dev: number; readonly ino: number; readonly uid: number }
+  | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+  if (found === undefined) return undefined;
+  const [dev, ino, uid] = [Number(found.dev), Number(found.ino), Number(found.uid)];
+  return { isSocket: found.isSocket(), dev, ino, uid };
+}
+
 /** The file that a fresh socket made; undefined for addresses without one. */
 export function fileOf(address: SocketAddress): SocketFile | undefined {
   if (address.family !== "unix" || address.path.startsWith("\0")) return undefined;
-  const found = lstatSync(address.path, { throwIfNoEntry: false });
+  const found = look(address.path);
   if (found === undefined) return undefined;
   return { path: address.path, dev: found.dev, ino: found.ino };
 }
 
 export function isStillThere({ path, dev, ino }: SocketFile): boolean {
   try {
-    const found = lstatSync(path, { throwIfNoEntry: false });
-    return found?.isSocket() === true && found.dev === dev && found.ino === ino;
+    const found = look(path);
+    return found?.isSocket === true && found.dev === dev && found.ino === ino;
   } catch {
     // A directory that cannot be searched tells nothing.
     return true;
@@ -38,8 +54,8 @@ export function isStillThere({ path, dev, ino }: SocketFile): boolean {
 /** Removes the very file that was made here; another one in its place stays. */
 export function removeIfOurs({ path, dev, ino }: SocketFile): void {
   inDirectoryOf(path, (name) => {
-    const found = lstatSync(name, { throwIfNoEntry: false });
-    if (found?.isSocket() === true && found.dev === dev && found.ino === ino) unlinkSync(name);
+    const found = look(name);
+    if (found?.isSocket === true && found.dev === dev && found.ino === ino) unlinkSync(name);
   });
 }
 
@@ -55,9 +71,9 @@ export function removeStaleSocket(
 ): string | undefined {
   let problem: string | undefined;
   const looked = inDirectoryOf(path, (name) => {
-    const found = lstatSync(name, { throwIfNoEntry: false });
+    const found = look(name);
     if (found === undefined) return;
-    if (!found.isSocket()) problem = "there is something that is no socket; it is left alone";
+    if (!found.isSocket) problem = "there is something that is no socket; it is left alone";
     else if (!owners.includes(found.uid))
       problem = `there is a socket of user ${found.uid}; it is left alone`;
     else if (!isDeserted(machine, path)) problem = "another program listens there";
