@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -46,6 +46,15 @@ const addonFlags = [
   "-DNAPI_VERSION=8",
   "-Wl,-z,relro,-z,now",
   "-Wl,--as-needed",
+];
+const programFlags = [
+  ...warnings,
+  "-O2",
+  "-fPIE",
+  "-pie",
+  "-fstack-protector-strong",
+  "-D_FORTIFY_SOURCE=2",
+  "-Wl,-z,relro,-z,now",
 ];
 // The sanitizers keep their own state per thread, which a child that shares the parent's memory
 // would corrupt: the test programs therefore exercise the `copied` mode only.
@@ -143,6 +152,17 @@ function buildAddon() {
   );
 }
 
+/** Programs that the addon's users execute: one source each, with the name of the result. */
+function buildPrograms() {
+  for (const source of filesOf(join(nativeDirectory, "programs"), ".c")) {
+    const name = basename(source, ".c");
+    const built = compile(join(buildDirectory, name), [...programFlags, source], [source]);
+    process.stdout.write(
+      `build-native: linux/build/${name} ${built ? "built" : "is up to date"}\n`,
+    );
+  }
+}
+
 /** The test programs: what each is linked with (all of it free of Node-API) and under which sanitizers. */
 const testPrograms = {
   "child-test": {
@@ -194,4 +214,5 @@ function runTests() {
 }
 
 buildAddon();
+buildPrograms();
 if (process.argv.includes("--test")) runTests();

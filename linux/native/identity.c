@@ -207,6 +207,14 @@ static napi_value keep_capabilities(napi_env env, napi_callback_info info) {
   return done_or_throw(env, prctl(PR_SET_KEEPCAPS, wanted, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)", NULL);
 }
 
+/* raiseAmbient(capability): kept by programs that the calling thread executes; it has to be permitted and inheritable. */
+static napi_value raise_ambient(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  int capability = -1;
+  if (!get_arguments(env, info, 1, values) || !get_int(env, values[0], &capability)) return NULL;
+  return done_or_throw(env, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl(PR_CAP_AMBIENT_RAISE)", NULL);
+}
+
 const struct export_entry identity_exports[] = {
   {"lookupUser", lookup_user},
   {"lookupGroup", lookup_group},
@@ -216,5 +224,6 @@ const struct export_entry identity_exports[] = {
   {"setCapabilities", set_capabilities},
   {"dropBoundingCapability", drop_bounding},
   {"keepCapabilities", keep_capabilities},
+  {"raiseAmbient", raise_ambient},
   {NULL, NULL},
 };

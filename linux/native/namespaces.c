@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "addon.h"
@@ -59,7 +60,29 @@ static napi_value set_host_name(napi_env env, napi_callback_info info) {
   return result;
 }
 
+/* changeRoot(directory) of all threads, as they share it */
+static napi_value change_root(napi_env env, napi_callback_info info) {
+  napi_value values[1];
+  struct text directory;
+  if (!get_arguments(env, info, 1, values) || !get_text(env, values[0], &directory)) return NULL;
+  napi_value result = done_or_throw(env, chroot(directory.data), "chroot", directory.data);
+  text_free(&directory);
+  return result;
+}
+
+/* pivotRoot(newRoot, putOld) */
+static napi_value pivot_root(napi_env env, napi_callback_info info) {
+  napi_value values[2], result = NULL;
+  struct text new_root = {0}, put_old = {0};
+  if (get_arguments(env, info, 2, values) && get_text(env, values[0], &new_root) && get_text(env, values[1], &put_old))
+    result = done_or_throw(env, syscall(SYS_pivot_root, new_root.data, put_old.data), "pivot_root", new_root.data);
+  text_free(&new_root);
+  text_free(&put_old);
+  return result;
+}
+
 const struct export_entry namespace_exports[] = {
   {"setns", set_namespace},          {"unshare", unshare_namespaces}, {"mount", mount_filesystem},
-  {"umount", unmount_filesystem},    {"setHostName", set_host_name},  {NULL, NULL},
+  {"umount", unmount_filesystem},    {"setHostName", set_host_name},  {"changeRoot", change_root},
+  {"pivotRoot", pivot_root},         {NULL, NULL},
 };

@@ -105,3 +105,13 @@ export function setCredentialsKeeping(
   setCredentials(credentials);
   setCapabilities({ effective: capabilities, permitted: capabilities, inheritable: [] });
 }
+
+/**
+ * These are all that the calling thread has from now on, and programs that it executes have them too, whoever
+ * they run as. Those of `setCredentialsKeeping`, made to last.
+ */
+export function holdCapabilities(capabilities: readonly number[]): void {
+  const set = capabilities;
+  setCapabilities({ effective: set, permitted: set, inheritable: set });
+  for (const capability of set) native.raiseAmbient(capability);
+}

@@ -3,8 +3,11 @@
  * with step and errno; only starts give their failures as values. Holds no policy.
  */
 export * from "./constants.ts";
+export { enterNamespaces } from "./enter.ts";
+export type { EnterOptions } from "./enter.ts";
 export { LinuxError } from "./errors.ts";
 export * from "./identity.ts";
+export * from "./names.ts";
 export * from "./namespaces.ts";
 export { SPAWN_STAGES } from "./plan.ts";
 export * from "./process.ts";

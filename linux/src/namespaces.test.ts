@@ -4,7 +4,18 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { freshDirectory, removeDirectory } from "../test/harness.ts";
 import { isRoot, rootTest } from "../test/privileges.ts";
-import { CLONE_NEW, MOUNT, mount, setHostName, setns, umount, UMOUNT, unshare } from "./index.ts";
+import {
+  changeRoot,
+  CLONE_NEW,
+  MOUNT,
+  mount,
+  pivotRoot,
+  setHostName,
+  setns,
+  umount,
+  UMOUNT,
+  unshare,
+} from "./index.ts";
 
 let directory = "";
 const cwd = process.cwd();
@@ -78,5 +89,19 @@ test("refusals carry step, errno and target", () => {
   ).toThrow(/"[^"]+\/none" failed: No such file/);
   expect(() => setHostName("x".repeat(100))).toThrow(
     expect.objectContaining({ code, step: "sethostname" }),
+  );
+});
+
+test("a root that is no directory is refused", () => {
+  const code = isRoot ? "ENOENT" : expect.stringMatching(/^(ENOENT|EPERM)$/);
+  expect(() => changeRoot(join(directory, "none"))).toThrow(
+    expect.objectContaining({ code, step: "chroot" }),
+  );
+  // Not a mount point, and with the system's own mounts shared or not.
+  expect(() => pivotRoot(directory, directory)).toThrow(
+    expect.objectContaining({
+      code: isRoot ? expect.stringMatching(/^(EINVAL|EBUSY)$/) : "EPERM",
+      step: "pivot_root",
+    }),
   );
 });

@@ -45,3 +45,16 @@ export function umount(target: string, flags = 0): void {
 export function setHostName(name: string): void {
   native.setHostName(withoutNul(name, "sethostname"));
 }
+
+/** The root directory of this whole process; its working directory stays where it is. */
+export function changeRoot(directory: string): void {
+  native.changeRoot(withoutNul(directory, "chroot"));
+}
+
+/**
+ * The root mount of this mount namespace, and the root of all processes in it. `newRoot` has to be a mount
+ * point, `putOld` lies below it; both mounts have to be private.
+ */
+export function pivotRoot(newRoot: string, putOld: string): void {
+  native.pivotRoot(withoutNul(newRoot, "pivot_root"), withoutNul(putOld, "pivot_root"));
+}

@@ -57,12 +57,15 @@ export interface NativeAddon {
   ): void;
   dropBoundingCapability(capability: number): void;
   keepCapabilities(wanted: boolean): void;
+  raiseAmbient(capability: number): void;
 
   setns(fd: number, kind: number): void;
   unshare(flags: number): void;
   mount(source: string, target: string, fstype: string, flags: number, data: string): void;
   umount(target: string, flags: number): void;
   setHostName(name: string): void;
+  changeRoot(directory: string): void;
+  pivotRoot(newRoot: string, putOld: string): void;
 
   socketpair(type: number, firstNonBlocking: boolean, secondNonBlocking: boolean): Float64Array;
   listen(

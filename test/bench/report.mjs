@@ -1,22 +1,22 @@
-/** Turns results into the table of docs/performance.md. Pure. */
+/** Turns the Emperor's results into their section of docs/performance.md. Pure. */
 import { median } from "./measure.mjs";
 
-function time(ms) {
-  if (ms === undefined) return "too long";
+export function time(ms) {
+  if (ms === undefined || ms === null) return "too long";
   if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
   return ms >= 100 ? `${ms.toFixed(0)} ms` : `${ms.toFixed(1)} ms`;
 }
 
 /** `3.1 ms (max 4.0 ms, n=20)`; what took too long is said. */
-function times(samples) {
-  const known = samples.filter((value) => value !== undefined);
+export function times(samples) {
+  const known = samples.filter((value) => value !== undefined && value !== null);
   const lost = samples.length - known.length;
   if (known.length === 0) return `none of ${samples.length}`;
   const missing = lost > 0 ? `, ${lost} took too long` : "";
   return `${time(median(known))} (max ${time(Math.max(...known))}, n=${samples.length}${missing})`;
 }
 
-function megabytes(value) {
+export function megabytes(value) {
   return `${value.toFixed(1)} MB`;
 }
 
@@ -83,15 +83,15 @@ export function renderTable(peers) {
   return lines.join("\n");
 }
 
-export function renderPage(peers, machine) {
-  return `# Performance
+/** The section's text. */
+export function renderEmperor(peers, machine) {
+  return `## The Emperor
 
-Written by \`make bench\`; do not edit. The supervised process is a tiny C program, so the supervisor is measured and
-not the application. Configs are dropped at random moments. Times are medians; the stub itself writes when it started,
-ends of processes come from pidfds, so the benchmark's own polling is in no figure.
+The supervised process is a tiny C program, so the supervisor is measured and not the application. Configs are dropped
+at random moments. Times are medians; the stub itself writes when it started, ends of processes come from pidfds, so the
+benchmark's own polling is in no figure.
 
 ${machine.map((line) => `- ${line}`).join("\n")}
 
-${renderTable(peers)}
-`;
+${renderTable(peers)}`;
 }

@@ -37,6 +37,8 @@ const EMPEROR = process.env["EMPEROR_UNDER_TEST"] ?? join(import.meta.dirname, "
 const MARKER = "EMPEROR_TEST_RUN";
 
 export interface StartOptions {
+  /** Another Emperor that takes the same options, for a test that is about both. */
+  readonly program?: string;
   /** Configs that are there before the Emperor starts: name -> text. */
   readonly vassals?: Readonly<Record<string, string>>;
   /** Further arguments. `{dir}` stands for the folder of this run, `{vassals}` for that of its configs, here and in `env`. */
@@ -426,7 +428,7 @@ export async function startEmperor(
   const wrapper = options.wrapper === undefined ? inject("fixtureVassal") : options.wrapper;
   const argv = [
     ...(options.launcher ?? []),
-    EMPEROR,
+    options.program ?? EMPEROR,
     ...(options.monitors ?? [run.vassals]).flatMap((monitor) => ["--emperor", monitor]),
     ...(wrapper === null ? [] : ["--emperor-wrapper", wrapper]),
     ...(stats === null ? [] : ["--emperor-stats", stats]),

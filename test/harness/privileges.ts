@@ -24,17 +24,22 @@ export function findProgram(name: string): string | undefined {
 /** The real uWSGI as Debian packages it: plugins are separate. */
 export const realUwsgi = findProgram("uwsgi-core") ?? findProgram("uwsgi");
 
-function hasPythonPlugin(): boolean {
+function hasPlugin(name: string): boolean {
   if (realUwsgi === undefined) return false;
   try {
-    execFileSync(realUwsgi, ["--need-plugin", "python3", "--version"], { stdio: "ignore" });
+    execFileSync(realUwsgi, ["--need-plugin", name, "--version"], { stdio: "ignore" });
     return true;
   } catch {
     return false;
   }
 }
 
-export const uwsgiTest = needing(hasPythonPlugin(), "needs uwsgi-core and uwsgi-plugin-python3");
+export const uwsgiTest = needing(hasPlugin("python3"), "needs uwsgi-core and uwsgi-plugin-python3");
+
+/** A test with a plugin of the real uWSGI, from this Debian package. */
+export function uwsgiPluginTest(plugin: string, debianPackage: string): DefineTest {
+  return needing(hasPlugin(plugin), `needs uwsgi-core and ${debianPackage}`);
+}
 
 /** A test that runs these programs, as root if `asRoot`. */
 export function programTest(programs: readonly string[], asRoot = false): DefineTest {

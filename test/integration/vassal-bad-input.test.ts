@@ -15,7 +15,12 @@ const APPS: readonly (readonly [string, string, number, RegExp])[] = [
     /app\.ini:3: node-app .*app\.mjs threw while it was loaded: Error: on purpose\n.*app\.mjs:1/,
   ],
   ["throws no error", `throw "a text"`, 1, /threw while it was loaded: a text/],
-  ["has a syntax error", `export default (`, 1, /threw while it was loaded: SyntaxError/],
+  [
+    "has a syntax error",
+    `const a = 1;\nexport default ((;`,
+    1,
+    /threw while it was loaded: \n\S*app\.mjs:2\nexport default \(\(;\n +\^\nSyntaxError/,
+  ],
   [
     "imports what is not there",
     `import "./nowhere.mjs"; export default () => {}`,
@@ -88,9 +93,9 @@ const CONFIGS: readonly (readonly [string, string, RegExp])[] = [
     /app\.ini:3: node-app "nowhere\.mjs" cannot be loaded.*relative paths start at the working directory/,
   ],
   [
-    "an option that comes later",
-    "chroot = /srv\nnode-app = app.mjs",
-    /app\.ini:3: option "chroot" is not served: .* comes with a later stage/,
+    "an option that is not served",
+    "fastcgi-socket = :9000\nnode-app = app.mjs",
+    /app\.ini:3: option "fastcgi-socket" is not served: .* does not speak FastCGI; use http-socket/,
   ],
   [
     "an address without a port",

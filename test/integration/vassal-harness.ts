@@ -34,6 +34,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Descriptor to be number 0 of the vassal. */
   readonly stdin?: number;
+  /** As this user; only for root. */
+  readonly uid?: number;
   /** Listening sockets handed over as systemd does it; only without an Emperor. */
   readonly activated?: readonly number[];
 }
@@ -66,6 +68,7 @@ export class RunningVassal implements Witness {
     this.child = spawn(program ?? VASSAL, words, {
       cwd: folder,
       env: environment,
+      ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
       stdio: [
         options.stdin ?? "ignore",
         "pipe",

@@ -90,6 +90,50 @@ it("counts a worker's new start, and shows one that hangs as busy", async () => 
   await folder.untilAlone();
 });
 
+/**
+ * What uWSGI 2.0 sends, in its order, but for `req_info` of a core: uwsgitop, telegraf, metricbeat and the
+ * exporters read of these.
+ */
+const KEYS = {
+  document:
+    "version s,listen_queue n,listen_queue_errors n,signal_queue n,load n,pid n,uid n,gid n,cwd s,locks a,sockets a,workers a",
+  socket: "name s,proto s,queue n,max_queue n,shared n,can_offload n",
+  worker:
+    "id n,pid n,accepting n,requests n,delta_requests n,exceptions n,harakiri_count n,signals n,signal_queue n,status s,rss n,vsz n,running_time n,last_spawn n,respawn_count n,tx n,avg_rt n,apps a,cores a",
+  app: "id n,modifier1 n,mountpoint s,startup_time n,requests n,exceptions n,chdir s",
+  core: "id n,requests n,static_requests n,routed_requests n,offloaded_requests n,write_errors n,read_errors n,in_request n,vars a",
+} as const;
+
+function shapeOf(value: unknown): string {
+  return Object.entries(value as object)
+    .map(([key, item]) => `${key} ${Array.isArray(item) ? "a" : (typeof item)[0]}`)
+    .join(",");
+}
+
+it("has uWSGI's keys with their types, and counts harakiris", async () => {
+  await using folder = await VassalFolder.create();
+  folder.write(
+    "app.mjs",
+    "export default (request, response) => { if (request.url === '/hang') for (;;) ; response.end(); };",
+  );
+  folder.ini("node-app = app.mjs\nharakiri = 1\nstats = stats.sock");
+  const vassal = folder.start();
+  await vassal.accepting();
+  const where = { path: folder.file("stats.sock") };
+  const document = await read(where);
+  const [worker] = document.workers;
+  const list = (key: string): readonly unknown[] => worker?.[key] as readonly unknown[];
+  expect(shapeOf(document)).toBe(KEYS.document);
+  expect(shapeOf(document.sockets[0])).toBe(KEYS.socket);
+  expect(shapeOf(worker)).toBe(KEYS.worker);
+  expect(shapeOf(list("apps")[0])).toBe(KEYS.app);
+  expect(shapeOf(list("cores")[0])).toBe(KEYS.core);
+  await expect(get(`${folder.url}hang`)).rejects.toThrow(/hang up|ECONNRESET/);
+  await expect
+    .poll(async () => (await read(where)).workers[0], { timeout: 15_000 })
+    .toMatchObject({ harakiri_count: 1, respawn_count: 1 });
+});
+
 it("speaks HTTP, on a unix socket that goes with the vassal, for a command as well", async () => {
   await using folder = await VassalFolder.create();
   folder.ini(

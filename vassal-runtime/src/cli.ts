@@ -7,7 +7,6 @@ import type { EmperorConnection } from "./client.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { PushedConfig } from "./configuration.ts";
 import { RuntimeError } from "./errors.ts";
-import type { HookPhase } from "./hook-settings.ts";
 import { LAUNCH_VARIABLES, isSameNode, readLaunch } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { labelLog, log } from "./log.ts";
@@ -31,43 +30,42 @@ async function main(): Promise<void> {
   const early = listenEarly(emperor);
   let exitCode = 1;
   const pushed: PushedConfig = { bytes: launch.pushedConfig };
-  const settings = await settingsOrUndefined(launch, emperor, pushed, (code) => {
+  let fallback: string | undefined;
+  const settings = await settingsOrUndefined(launch, emperor, pushed, (code, file) => {
     exitCode = code;
+    fallback = file;
   });
+  const cameUp =
+    fallback === undefined || launch.trial
+      ? () => undefined
+      : (await import("./fallback.ts")).fallBackTo(fallback, launch);
   if (settings === undefined) return endAfterOutput(exitCode);
   await becomeWantedNode(launch, settings, pushed);
   if (settings.run.umask !== undefined) process.umask(settings.run.umask);
+  if (launch.stage !== undefined) process.chdir(launch.stage.directory);
   if (launch.trial) {
     const { runTrial } = await import("./trial.ts");
     return runTrial({ launch, settings });
   }
   if (settings.heartbeatMs !== undefined && !settings.master)
     emperor.heartbeat(settings.heartbeatMs / 1000);
-  const hook = await hookRunner(launch, settings);
-  hook("asap");
-  await writeLogTo("logto", settings.log.early, settings.uid);
-  if (!launch.isReload) hook("pre-jail");
-  hook("in-jail");
-  const { dropPrivileges } = await import("./credentials.ts");
-  const pidfile = await pidfileWriter(launch, settings);
-  pidfile("pidfile", settings.run.pidfiles.early);
-  const { bindEarly, bindTheRest } = await import("./sockets.ts");
-  const existing = await bindEarly(settings, launch.inherited);
-  if (settings.waits.length > 0) await (await import("./wait-for.ts")).waitForAll(settings.waits);
-  const isRoot = process.geteuid?.() === 0;
-  if (isRoot) hook("as-root");
-  dropPrivileges(settings.uid, settings.gid);
-  if (isRoot || !launch.isReload) hook("as-user");
-  await writeLogTo("logto2", settings.log.late, undefined);
-  pidfile("pidfile2", settings.run.pidfiles.late);
-  const sockets = await bindTheRest(settings, existing);
-  const vassal: Vassal = {
+  const { startUp } = await import("./start-up.ts");
+  const { hook, pidfile, sockets, ...started } = await startUp({
     launch,
+    settings,
+    pushed: pushed.bytes,
+  });
+  const vassal: Vassal = {
+    launch: started.launch,
     settings,
     sockets,
     emperor,
     readSettings: async () => settingsOrUndefined(launch, emperor, { bytes: undefined }),
-    started: () => pidfile("safe-pidfile", settings.run.pidfiles.safe),
+    started: () => {
+      cameUp();
+      pidfile("safe-pidfile", settings.run.pidfiles.safe);
+    },
+    hook,
   };
   const run = await runner(settings);
   const counted = settings.stats === undefined ? vassal : await withStatistics(vassal);
@@ -80,6 +78,7 @@ async function main(): Promise<void> {
   // The config may have been read before the change that this is about.
   if (early.reloadAsked()) emperor.emit("reload");
   const controls = await running;
+  hook("master-start");
   if (settings.fifos.length > 0) await openFifos(vassal, controls);
   if (settings.daemons.length > 0) (await import("./daemons.ts")).startDaemons(vassal);
 }
@@ -95,36 +94,6 @@ async function withStatistics(vassal: Vassal): Promise<Vassal> {
   return { ...vassal, launch: { ...launch, environment } };
 }
 
-async function writeLogTo(
-  option: string,
-  path: string | undefined,
-  owner: string | undefined,
-): Promise<void> {
-  if (path !== undefined) (await import("./log-file.ts")).logTo(option, path, owner);
-}
-
-/** Runs the hooks of a phase; does nothing when there are none at all. */
-async function hookRunner(
-  launch: Launch,
-  { hooks }: RuntimeSettings,
-): Promise<(phase: HookPhase) => void> {
-  if (Object.keys(hooks).length === 0) return () => undefined;
-  const [{ runHooks }, { atLeaving }] = await Promise.all([
-    import("./hooks.ts"),
-    import("./leaving.ts"),
-  ]);
-  const surroundings = {
-    setVariable: (name: string, value: string) => {
-      process.env[name] = value;
-      // Workers, commands and later lives of this process start from it.
-      Object.assign(launch.environment, { [name]: value });
-    },
-  };
-  const run = (phase: HookPhase): void => runHooks(hooks, phase, surroundings);
-  if (hooks["as-user-atexit"] !== undefined) atLeaving(() => run("as-user-atexit"));
-  return run;
-}
-
 async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void> {
   const { launch, emperor, settings } = vassal;
   const { followFifos } = await import("./fifo.ts");
@@ -133,6 +102,12 @@ async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void
     {
       controls,
       reinforcements: () => void emperor.reinforcements(),
+      reopenLogs: () => void import("./log-file.ts").then(({ reopenLogFiles }) => reopenLogFiles()),
+      rotateLogs: () => void import("./log-file.ts").then(({ rotateLogFiles }) => rotateLogFiles()),
+      rewritePidfiles: () =>
+        void import("./own-process.ts").then(({ rewritePidfiles }) =>
+          rewritePidfiles(settings.run.pidfiles),
+        ),
       logStatistics: () => {
         import("./statistics.ts")
           .then(async ({ statisticsText }) => log(await statisticsText(vassal, VERSION)))
@@ -170,16 +145,6 @@ async function becomeWantedNode(
   if (wanted.binary !== undefined) (await import("./own-process.ts")).checkNodeVersion();
 }
 
-/** As in uWSGI, a reload writes no pidfile: the pid is the same. */
-async function pidfileWriter(
-  launch: Launch,
-  { run: { pidfiles } }: RuntimeSettings,
-): Promise<(option: string, path: string | undefined) => void> {
-  const wanted = (pidfiles.early ?? pidfiles.late ?? pidfiles.safe) !== undefined;
-  if (!wanted || launch.isReload) return () => undefined;
-  return (await import("./own-process.ts")).writePidfile;
-}
-
 /** Orders that come before there is anything to stop or reload. */
 function listenEarly(emperor: EmperorConnection): { reloadAsked(): boolean; end(): void } {
   let asked = false;
@@ -199,14 +164,15 @@ async function settingsOrUndefined(
   launch: Launch,
   emperor: EmperorConnection,
   pushed: PushedConfig,
-  onInvalid?: (exitCode: number) => void,
+  onRead?: (exitCode: number, fallback: string | undefined) => void,
 ): Promise<RuntimeSettings | undefined> {
   const configuration = await readConfiguration(launch, emperor, pushed);
   switch (configuration.kind) {
     case "settings":
+      onRead?.(0, configuration.fallback);
       return configuration.settings;
     case "invalid":
-      onInvalid?.(configuration.exitCode);
+      onRead?.(configuration.exitCode, configuration.fallback);
       for (const error of configuration.errors) log(error.message);
       if (launch.argv.length === 0)
         log("usage: vassal --ini FILE; vassal --help lists the options");

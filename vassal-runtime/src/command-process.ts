@@ -3,10 +3,12 @@
  * to outlive the runtime: it gets SIGKILL when the runtime dies. Decides nothing.
  */
 import { constants } from "node:os";
+import { RLIMIT } from "@emperor/linux";
 import { ENVIRONMENT } from "@emperor/protocol";
 import { describeFailure } from "./children.ts";
 import type { Child, ChildExit, Children } from "./children.ts";
 import { RuntimeError } from "./errors.ts";
+import { childOutput } from "./log-outputs.ts";
 import { assignments, makeBlocking } from "./platform.ts";
 import type { BoundSocket } from "./sockets.ts";
 
@@ -30,6 +32,8 @@ export interface CommandOptions {
   /** Value of `NOTIFY_SOCKET`, if the program is to say that it is ready. */
   readonly notifySocket: string | undefined;
   readonly stopSignal: number;
+  /** Its address space in bytes; undefined: no limit of its own. */
+  readonly addressSpace: number | undefined;
   /** Called once, when the process and what was left of its session are gone or killed. */
   readonly onExit: (exit: ChildExit) => void;
 }
@@ -46,6 +50,7 @@ export class CommandProcess {
     for (const { fd } of sockets) makeBlocking(fd);
     const activated = sockets.length > 0;
     const rest = options.argv.slice(1);
+    const output = childOutput();
     const result = children.start(
       {
         programs: [
@@ -59,17 +64,25 @@ export class CommandProcess {
         fds: [
           // Where inetd, FastCGI and uWSGI programs look for theirs; systemd's begin at 3.
           { from: sockets[0]?.fd ?? -1, to: 0 },
-          { from: 1, to: 1 },
-          { from: 2, to: 2 },
+          { from: output.fd[0], to: 1 },
+          { from: output.fd[1], to: 2 },
           ...sockets.map(({ fd }, index) => ({ from: fd, to: FIRST_SOCKET_FD + index })),
         ],
         parentDeathSignal: SIGKILL,
+        ...(options.addressSpace === undefined
+          ? {}
+          : {
+              rlimits: [
+                { resource: RLIMIT.as, soft: options.addressSpace, hard: options.addressSpace },
+              ],
+            }),
       },
       (exit) => {
         clearTimeout(this.#killTimer);
         options.onExit(exit);
       },
     );
+    output.close();
     if ("ok" in result) {
       throw new RuntimeError(
         "VASSAL_COMMAND",

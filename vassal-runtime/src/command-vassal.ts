@@ -3,11 +3,13 @@
  * hands them over, told to stop by a signal, killed with all its tree when it does not. One copy without
  * `master` is the vassal: its exit is the vassal's exit. Several are supervised. Knows no HTTP.
  */
+import { constants } from "node:os";
 import { WELL_AFTER_MS, nextDelayMs } from "./back-off.ts";
 import { ourChildren } from "./children.ts";
 import type { ChildExit } from "./children.ts";
 import { CommandProcess } from "./command-process.ts";
 import { RuntimeError, reasonOf } from "./errors.ts";
+import { ACCEPTING_PHASES } from "./hook-settings.ts";
 import { atLeaving } from "./leaving.ts";
 import { log, quote } from "./log.ts";
 import { THE_EMPEROR, followOrders } from "./orders.ts";
@@ -20,6 +22,7 @@ import type { Vassal, VassalControls } from "./vassal.ts";
 import { tellWorkers } from "./worker-states.ts";
 import type { WorkerState } from "./worker-states.ts";
 
+const { SIGCONT, SIGSTOP } = constants.signals;
 /** The runtime does not see the command's requests; one that stays up so long counts as loyal. */
 const LOYAL_AFTER_MS = 5000;
 /** The longest pause before a copy that keeps failing is started again. */
@@ -59,6 +62,7 @@ class CommandVassal implements VassalControls {
   /** Copies that are to be renewed, one after the other. */
   #chain: Copy[] = [];
   #accepting = false;
+  #paused = false;
   /** What happens when all copies have ended, once that is wanted. */
   #after: (() => void) | undefined;
   #renewal = Promise.resolve();
@@ -114,6 +118,7 @@ class CommandVassal implements VassalControls {
   }
 
   reload(): void {
+    this.#resume();
     const { reloadSignal } = this.#vassal.settings.command;
     if (reloadSignal !== undefined) {
       if (this.#after !== undefined) return;
@@ -141,6 +146,21 @@ class CommandVassal implements VassalControls {
     this.#renewCopy(this.#chain.shift(), true);
   }
 
+  pause(): void {
+    if (this.#after !== undefined) return;
+    if (this.#paused) return this.#resume();
+    this.#paused = true;
+    for (const copy of this.#copies) copy.process?.child.signalGroup(SIGSTOP);
+    log("the command is paused");
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    for (const copy of this.#copies) copy.process?.child.signalGroup(SIGCONT);
+    log("the command goes on");
+  }
+
   changeWorkers(): void {
     log("the number of copies of a command is fixed");
   }
@@ -151,6 +171,7 @@ class CommandVassal implements VassalControls {
 
   #renewCopy(copy: Copy | undefined, graceful: boolean): void {
     if (copy?.process === undefined || this.#after !== undefined) return;
+    this.#resume();
     copy.renewed = true;
     copy.process.stop(graceful ? this.#vassal.settings.reloadMercyMs : 0);
   }
@@ -168,6 +189,7 @@ class CommandVassal implements VassalControls {
       sockets,
       notifySocket: copy.notify?.name,
       stopSignal,
+      addressSpace: settings.jail?.limits.find(({ option }) => option === "limit-as")?.value,
       onExit: (exit) => this.#exited(copy, exit),
     });
     copy.process = process;
@@ -193,6 +215,12 @@ class CommandVassal implements VassalControls {
     this.#accepting = true;
     this.#patience.abort();
     const { emperor } = this.#vassal;
+    try {
+      for (const phase of ACCEPTING_PHASES) this.#vassal.hook(phase);
+    } catch (error) {
+      log(reasonOf(error));
+      return this.#end(() => process.exit(1), true);
+    }
     // The Emperor is told of the start first.
     queueMicrotask(() => emperor.accepting());
     setTimeout(() => emperor.loyal(), LOYAL_AFTER_MS).unref();
@@ -247,6 +275,7 @@ class CommandVassal implements VassalControls {
   }
 
   #end(then: () => void, graceful: boolean): void {
+    this.#resume();
     this.#after = then;
     this.#patience.abort();
     const mercyMs = graceful ? this.#vassal.settings.reloadMercyMs : 0;

@@ -24,7 +24,12 @@ import { readSettings } from "./settings.ts";
 import type { RuntimeSettings } from "./settings.ts";
 
 export type Configuration =
-  | { readonly kind: "settings"; readonly settings: RuntimeSettings }
+  | {
+      readonly kind: "settings";
+      readonly settings: RuntimeSettings;
+      /** `fallback-config`. */
+      readonly fallback: string | undefined;
+    }
   /** `get`, `exit` or a request for help: print and end. */
   | { readonly kind: "exit"; readonly output: readonly string[]; readonly code: number }
   | { readonly kind: "help" | "version" }
@@ -32,6 +37,7 @@ export type Configuration =
       readonly kind: "invalid";
       readonly errors: readonly (RuntimeError | ConfigError)[];
       readonly exitCode: number;
+      readonly fallback: string | undefined;
     };
 
 /** A config that the Emperor pushed, once it was read: the pipe gives it only once. */
@@ -64,8 +70,14 @@ export async function readConfiguration(
   if (result.exit !== undefined)
     return { kind: "exit", output: result.output, code: result.exit.code };
   for (const line of result.output) process.stdout.write(`${line}\n`);
+  const fallback = lastEntry(result.entries, "fallback-config")?.value;
   if (result.errors.length > 0)
-    return { kind: "invalid", errors: result.errors, exitCode: exitCodeOf(result.errors, emperor) };
+    return {
+      kind: "invalid",
+      errors: result.errors,
+      exitCode: exitCodeOf(result.errors, emperor),
+      fallback,
+    };
   for (const kind of ["help", "version"] as const) {
     if (result.entries.some((entry) => entry.option?.name === kind)) return { kind };
   }
@@ -75,15 +87,15 @@ export async function readConfiguration(
     for (const line of renderConfiguration(result.entries)) writeLog(`${line}\n`);
   const read = readSettings(result.entries);
   for (const note of read.notes) log(note);
-  if (!read.ok) return { kind: "invalid", errors: read.errors, exitCode: 1 };
+  if (!read.ok) return { kind: "invalid", errors: read.errors, exitCode: 1, fallback };
   const late = readEnvdirs(result.entries, launch.cwd);
-  if (!late.ok) return { kind: "invalid", errors: [late.error], exitCode: 1 };
+  if (!late.ok) return { kind: "invalid", errors: [late.error], exitCode: 1, fallback };
   const environment = [
     ...pairs(result.environmentChanges),
     ...read.settings.environment,
     ...pairs(late.value),
   ];
-  return { kind: "settings", settings: { ...read.settings, environment } };
+  return { kind: "settings", settings: { ...read.settings, environment }, fallback };
 }
 
 /** `envdir` counts after `env`, as in uWSGI. */

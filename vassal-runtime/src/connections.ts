@@ -123,7 +123,8 @@ export class Connections {
       this.#activity.set(request.socket, response);
       for (const watch of this.#watches) watch.begin(request, response);
       if (this.#onFirstServed !== undefined || this.#watches.length > 0) {
-        response.once("close", () => {
+        // It comes once; `once` would cost each request a wrapper.
+        response.on("close", () => {
           for (const watch of this.#watches) watch.end(response);
           if (response.writableFinished) this.#served();
         });

@@ -16,6 +16,7 @@ import type { DaemonSetting } from "./daemon-settings.ts";
 import { RuntimeError } from "./errors.ts";
 import { atLeaving } from "./leaving.ts";
 import type { Leaving } from "./leaving.ts";
+import { childOutput } from "./log-outputs.ts";
 import { log, quote } from "./log.ts";
 import { assignments, findGroup, findUser, groupsOf } from "./platform.ts";
 import { processEntry } from "./process-tree.ts";
@@ -79,6 +80,8 @@ class Daemon {
     this.#timer = undefined;
     const { line, origin } = this.#setting;
     const smart = this.#setting.pidfile !== undefined;
+    // One that outlives this process must not depend on it for its output.
+    const output = childOutput(smart);
     try {
       const credentials = this.#credentials();
       const result = ourChildren().start(
@@ -89,8 +92,8 @@ class Daemon {
           cwd: this.#directory,
           fds: [
             { from: -1, to: 0 },
-            { from: 1, to: 1 },
-            { from: 2, to: 2 },
+            { from: output.fd[0], to: 1 },
+            { from: output.fd[1], to: 2 },
           ],
           ...(smart ? {} : { parentDeathSignal: SIGKILL }),
           ...(credentials === undefined ? {} : { credentials }),
@@ -108,6 +111,7 @@ class Daemon {
         `${origin}: ${this.#name} cannot be started: ${error instanceof Error ? error.message : String(error)}`,
       );
     }
+    output.close();
     if (smart) this.#lookAgain();
   }
 

@@ -18,6 +18,8 @@ export const RUNTIME_ERRORS = {
   VASSAL_TLS: 1,
   /** `uid`, `gid` or `chdir` could not be applied. */
   VASSAL_CREDENTIALS: 1,
+  /** A namespace, root directory, cgroup, capability or limit could not be had. */
+  VASSAL_JAIL: 1,
   /** `node-app` threw while it was loaded, or does not exist. */
   VASSAL_APP_FAILED: 1,
   /** `node-app` was loaded but offers nothing that can serve requests. */

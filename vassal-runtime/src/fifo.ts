@@ -15,12 +15,13 @@ export interface FifoTarget {
   readonly controls: VassalControls;
   reinforcements(): void;
   logStatistics(): void;
+  reopenLogs(): void;
+  rotateLogs(): void;
+  rewritePidfiles(): void;
 }
 
 /** One order; a string says why there is none. */
 type Order = ((target: FifoTarget) => void) | string;
-
-const NO_GRACE = "it has no counterpart here";
 
 /** All commands of uWSGI's; what is no key is ignored. */
 export const FIFO_COMMANDS: ReadonlyMap<string, Order> = new Map<string, Order>([
@@ -37,11 +38,11 @@ export const FIFO_COMMANDS: ReadonlyMap<string, Order> = new Map<string, Order>(
   ["w", ({ controls }) => controls.reloadWorkers(true)],
   ["W", ({ controls }) => controls.reloadWorkers(false)],
   ["E", "there is no Emperor in this process"],
-  ["f", NO_GRACE],
-  ["l", "the log is written to descriptors that were given"],
-  ["L", "the log is written to descriptors that were given"],
-  ["p", NO_GRACE],
-  ["P", "pidfiles are written at the start"],
+  ["f", "a master does not copy itself; r starts a new generation beside the old one"],
+  ["l", (target) => target.reopenLogs()],
+  ["L", (target) => target.rotateLogs()],
+  ["p", ({ controls }) => controls.pause()],
+  ["P", (target) => target.rewritePidfiles()],
   ["S", "there are no subscriptions"],
 ]);
 

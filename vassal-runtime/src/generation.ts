@@ -5,12 +5,15 @@
  */
 import type { VassalMessageName } from "@emperor/protocol";
 import { applyEnvironment } from "./credentials.ts";
+import { noteHarakiri } from "./harakiri-count.ts";
 import type { Launch } from "./launch.ts";
+import { WORKER_PHASES } from "./hook-settings.ts";
 import { log } from "./log.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import type { BoundSocket } from "./sockets.ts";
 import { processTitle } from "./titles.ts";
 import { WorkerProcess } from "./worker-process.ts";
+import type { OrdersForWorker } from "./worker-process.ts";
 import type { WorkerReport } from "./worker-report.ts";
 
 /** Beyond its mercy a worker that hangs gets so much more until it is killed. */
@@ -42,6 +45,8 @@ export interface GenerationOptions {
   readonly onComplete: (generation: Generation) => void;
   /** A worker ended before the generation was ever complete. */
   readonly onFailed: (generation: Generation, who: string, code: number) => void;
+  /** A hook failed in a worker. */
+  readonly onHookFailed: (generation: Generation) => void;
   /** It was told to leave, and nobody is left. */
   readonly onGone: (generation: Generation) => void;
 }
@@ -60,6 +65,8 @@ export class Generation {
   /** Workers that are still to be replaced, one at a time. */
   #chain: Worker[] = [];
   #requestsOfTheGone = 0;
+  /** Numbers of which there was a worker; hooks may be for the first one only. */
+  readonly #started = new Set<number>();
 
   constructor(options: GenerationOptions) {
     this.#options = options;
@@ -125,6 +132,11 @@ export class Generation {
     }
   }
 
+  /** Halts all workers where they are, or lets them go on. */
+  pause(paused: boolean): void {
+    for (const worker of this.#workers) worker.process.signal(paused ? "SIGSTOP" : "SIGCONT");
+  }
+
   /** Kills all workers; they are started again. */
   killAll(): void {
     for (const worker of this.#workers) worker.process.kill();
@@ -163,11 +175,19 @@ export class Generation {
           number,
           title: processTitle(run.titles, { worker: number }, "vassal"),
           harakiriMs: run.harakiriMs,
+          requests: settings.log.requests,
+          logLead:
+            settings.log.date === undefined && settings.log.prefix === ""
+              ? undefined
+              : settings.log,
           watch: reports || limited ? { limits, reports } : undefined,
+          hooks: this.#hooksFor(number),
         },
         onMessage: (name) => this.#heard(worker, name),
         onReport: (message) => {
           if (message.type === "retire") this.#retire(worker, message.reason);
+          else if (message.type === "harakiri") noteHarakiri(number);
+          else if (message.type === "hook-failed") this.#options.onHookFailed(this);
           else {
             worker.report = message;
             worker.reportAt = performance.now();
@@ -184,6 +204,15 @@ export class Generation {
       predecessor,
     };
     this.#workers.add(worker);
+  }
+
+  #hooksFor(number: number): OrdersForWorker["hooks"] {
+    const { hooks } = this.settings;
+    const wanted = WORKER_PHASES.filter((phase) => hooks[phase] !== undefined);
+    if (wanted.length === 0) return undefined;
+    const first = !this.#started.has(number);
+    this.#started.add(number);
+    return { actions: Object.fromEntries(wanted.map((phase) => [phase, hooks[phase]])), first };
   }
 
   #heard(worker: Worker, name: VassalMessageName): void {

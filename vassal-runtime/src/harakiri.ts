@@ -13,6 +13,8 @@ export interface HarakiriOrders {
   readonly limitMs: number;
   readonly label: string;
   readonly number: number;
+  /** Descriptor on which the master listens. */
+  readonly fd: number;
 }
 
 /** Milliseconds on a clock that all threads share. */
@@ -21,9 +23,14 @@ export function sharedNow(): number {
 }
 
 /** Starts the thread; the result is to be told of every request. */
-export function watchForHarakiri(limitMs: number, label: string, number: number): RequestWatch {
+export function watchForHarakiri(
+  limitMs: number,
+  label: string,
+  number: number,
+  fd: number,
+): RequestWatch {
   const board = new HarakiriBoard();
-  const orders: HarakiriOrders = { memory: board.memory, limitMs, label, number };
+  const orders: HarakiriOrders = { memory: board.memory, limitMs, label, number, fd };
   const thread = new Worker(new URL(threadFile(), import.meta.url), {
     workerData: orders,
     // It needs no memory to speak of; the app's own flags are not for it.

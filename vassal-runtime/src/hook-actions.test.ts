@@ -6,7 +6,7 @@ import { checkAction, performAction } from "./hook-actions.ts";
 
 it("does what it says to files and variables", () => {
   const folder = mkdtempSync(join(tmpdir(), "hooks-"));
-  const variables: Record<string, string> = {};
+  const variables: Record<string, string | undefined> = {};
   const perform = (action: string, argument: string): void => {
     expect(checkAction(action, argument)).toBeUndefined();
     performAction(action, argument, {
@@ -35,14 +35,20 @@ it("does what it says to files and variables", () => {
     expect(() => perform("writefifo", `${file} text`)).toThrow(/ENOENT/);
     expect(() => perform("chown", `${folder} no-such-user root`)).toThrow(/no user/);
     perform("putenv", "A=b=c d");
-    expect(variables).toEqual({ A: "b=c d" });
+    perform("unsetenv", "B");
+    expect(variables).toEqual({ A: "b=c d", B: undefined });
+    perform("wait_for_dir", folder);
+    expect(() => perform("exec", "kill -9 $$")).toThrow(/ended by SIGKILL/);
   } finally {
     rmSync(folder, { recursive: true });
   }
 });
 
 it.each([
-  ["rpc", "x", /"rpc" is not served/],
+  ["rpc", "x", /"rpc" is not served: there are no RPC functions/],
+  ["call", "x", /"call" is not served: there are no C symbols/],
+  ["dance", "x", /"dance" is not served \(served: exec, .*wait_for_socket/],
+  ["wait_for_fs", "", /needs PATH/],
   ["toString", "x", /not served/],
   ["chmod", "/x rw", /no mode/],
   ["chown2", "/x a b", /numbers/],

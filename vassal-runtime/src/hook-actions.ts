@@ -2,15 +2,27 @@
  * What the actions of hooks do. Each one is checked when the configuration is read and performed at its
  * time, in this process and without returning to the loop; a failure is thrown. Knows no phases.
  */
-import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { MOUNT, UMOUNT, mount, setHostName, umount } from "@emperor/linux";
+import {
+  MOUNT,
+  SIGNALS,
+  UMOUNT,
+  close,
+  mount,
+  reap,
+  setHostName,
+  signalName,
+  spawn,
+  umount,
+} from "@emperor/linux";
 import { log } from "./log.ts";
-import { findGroup, findUser } from "./platform.ts";
+import { assignments, findGroup, findUser } from "./platform.ts";
+import { WAIT_ACTIONS, untilThere } from "./wait-actions.ts";
 
 /** What an action may change beyond the file system. */
 export interface HookSurroundings {
-  setVariable(name: string, value: string): void;
+  /** `undefined` removes it. */
+  setVariable(name: string, value: string | undefined): void;
 }
 
 interface Action {
@@ -60,16 +72,48 @@ const numberOf = (flags: number | string): number => (typeof flags === "number" 
 /** The text after the first word, blanks included. */
 const restOf = (argument: string): string => argument.replace(/^\s*\S+ ?/, "");
 
+/** Between two looks while an action waits; nothing else of this process goes on meanwhile. */
+const LOOK_AGAIN_MS = 20;
+
+function nap(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+/**
+ * Waits for the line to end. It is killed when this process is, as in uWSGI: an Emperor that loses its patience with
+ * a hook that hangs ends both.
+ */
 function shell(line: string, tolerant: boolean): void {
-  const { error, signal, status } = spawnSync(SHELL, ["-c", line], {
-    stdio: ["ignore", "inherit", "inherit"],
+  const started = spawn({
+    programs: [{ path: SHELL, argv0: "sh" }],
+    args: ["-c", line],
+    env: assignments(process.env as Record<string, string>),
+    fds: [
+      { from: -1, to: 0 },
+      { from: 1, to: 1 },
+      { from: 2, to: 2 },
+    ],
+    session: false,
+    parentDeathSignal: SIGNALS["SIGKILL"] ?? 9,
+    mode: "shared",
   });
-  if (tolerant) return;
-  if (error !== undefined) throw error;
-  if (status !== 0)
-    throw new Error(
-      signal === null ? `it exited with ${status ?? 1}` : `it was ended by ${signal}`,
-    );
+  if (!started.ok) {
+    if (tolerant) return;
+    const what = started.stage === "descriptors" ? "/dev/null cannot be opened" : started.stage;
+    throw new Error(`${SHELL} cannot be executed: ${what}: ${started.code}`);
+  }
+  let end = reap(started.pidfd);
+  for (let pause = 1; end === undefined; pause = Math.min(pause * 2, LOOK_AGAIN_MS)) {
+    nap(pause);
+    end = reap(started.pidfd);
+  }
+  close(started.pidfd);
+  if (tolerant || end.code === 0) return;
+  throw new Error(
+    end.signal === null
+      ? `it exited with ${end.code ?? 1}`
+      : `it was ended by ${signalName(end.signal)}`,
+  );
 }
 
 function chown(path: string, user: string, group: string): void {
@@ -86,17 +130,19 @@ const writer = (flag: "w" | "a", end: string): Action => ({
   perform: ([path = ""], argument) => fs.writeFileSync(path, restOf(argument) + end, { flag }),
 });
 
-/** Without a reader nobody is to be told, which is no failure. */
-function writeFifo(path: string, text: string): void {
+/** False: the fifo has no reader, or `patient` and there is no fifo. */
+function writeFifo(path: string, text: string, patient = false): boolean {
   let fd: number;
   try {
     fd = fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK);
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENXIO") return;
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    if (code === "ENXIO" || (patient && code === "ENOENT")) return false;
     throw error;
   }
   try {
     fs.writeSync(fd, text);
+    return true;
   } finally {
     fs.closeSync(fd);
   }
@@ -132,8 +178,26 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   writefifo: {
     words: 2,
     usage: "FIFO TEXT",
-    perform: ([path = ""], argument) => writeFifo(path, restOf(argument)),
+    // Without a reader nobody is to be told, which is no failure.
+    perform: ([path = ""], argument) => void writeFifo(path, restOf(argument)),
   },
+  spinningfifo: {
+    words: 2,
+    usage: "FIFO TEXT",
+    perform: ([path = ""], argument) => {
+      while (!writeFifo(path, restOf(argument), true)) nap(LOOK_AGAIN_MS);
+    },
+  },
+  ...Object.fromEntries(
+    Object.entries(WAIT_ACTIONS).map(([name, kind]): [string, Action] => [
+      name,
+      {
+        words: 1,
+        usage: kind === "socket" ? "ADDRESS" : "PATH",
+        perform: (_, argument) => untilThere(kind, argument.trim(), nap),
+      },
+    ]),
+  ),
   chmod: {
     words: 2,
     usage: "FILE MODE",
@@ -180,6 +244,11 @@ const ACTIONS: Readonly<Record<string, Action>> = {
       surroundings.setVariable(argument.slice(0, equals), argument.slice(equals + 1));
     },
   },
+  unsetenv: {
+    words: 1,
+    usage: "NAME",
+    perform: ([name = ""], _, surroundings) => surroundings.setVariable(name, undefined),
+  },
   exit: {
     words: 0,
     usage: "[CODE]",
@@ -192,8 +261,23 @@ const ACTIONS: Readonly<Record<string, Action>> = {
 
 const wordsOf = (argument: string): string[] => argument.split(/\s+/).filter((word) => word !== "");
 
+const NO_SYMBOLS = "there are no C symbols to be called in this program";
+/** Those of uWSGI's that make no sense here. */
+const REFUSED: Readonly<Record<string, string>> = {
+  call: NO_SYMBOLS,
+  callret: NO_SYMBOLS,
+  callint: NO_SYMBOLS,
+  callintret: NO_SYMBOLS,
+  unix_signal: NO_SYMBOLS,
+  alarm: "there are no alarms; use exec",
+  rpc: "there are no RPC functions; use exec",
+  retryrpc: "there are no RPC functions; use exec",
+};
+
 /** Why it cannot be performed; undefined when it can. */
 export function checkAction(name: string, argument: string): string | undefined {
+  if (Object.hasOwn(REFUSED, name))
+    return `the action ${JSON.stringify(name)} is not served: ${REFUSED[name]}`;
   if (!Object.hasOwn(ACTIONS, name))
     return `the action ${JSON.stringify(name)} is not served (served: ${Object.keys(ACTIONS).join(", ")})`;
   const action = ACTIONS[name];

@@ -15,23 +15,72 @@ const TOLERANT: readonly HookPhase[] = [
   "as-user-atexit",
 ];
 
+/** Hooks change the variables of this process, from which all that it starts has its own. */
+const OWN_VARIABLES: HookSurroundings = {
+  setVariable: (name, value) => {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  },
+};
+
 /** Throws a `RuntimeError` when a hook of the start fails. */
 export function runHooks(
   hooks: HookSettings,
   phase: HookPhase,
-  surroundings: HookSurroundings,
+  surroundings: HookSurroundings = OWN_VARIABLES,
 ): void {
   for (const hook of hooks[phase] ?? []) {
-    log(`running ${nameOf(hook)} (${phase})...`);
-    try {
-      performAction(hook.action, hook.argument, surroundings);
-    } catch (error) {
-      const message = `${hook.origin}: ${nameOf(hook)} (${phase}) failed: ${reasonOf(error)}`;
-      if (!TOLERANT.includes(phase))
-        throw new RuntimeError("VASSAL_HOOK", `${message}; the vassal ends`, {}, { cause: error });
-      log(`${message}; going on`);
+    if (TOLERANT.includes(phase)) runTolerantly(hook, phase, surroundings);
+    else {
+      const failure = run(hook, phase, surroundings);
+      if (failure !== undefined)
+        throw new RuntimeError(
+          "VASSAL_HOOK",
+          `${failure.message}; the vassal ends`,
+          {},
+          { cause: failure.cause },
+        );
     }
   }
+}
+
+/** A failure is only told. */
+export function runTolerantly(
+  hook: HookAction,
+  phase: string,
+  surroundings: HookSurroundings = OWN_VARIABLES,
+): void {
+  const failure = run(hook, phase, surroundings);
+  if (failure !== undefined) log(`${failure.message}; going on`);
+}
+
+function run(
+  hook: HookAction,
+  phase: string,
+  surroundings: HookSurroundings,
+): { readonly message: string; readonly cause: unknown } | undefined {
+  log(`running ${nameOf(hook)} (${phase})...`);
+  try {
+    performAction(hook.action, hook.argument, surroundings);
+    return undefined;
+  } catch (error) {
+    return {
+      message: `${hook.origin}: ${nameOf(hook)} (${phase}) failed: ${reasonOf(error)}`,
+      cause: error,
+    };
+  }
+}
+
+/** What a worker accepting for the first, or not the first, time has to run. */
+export function runAcceptingHooks(
+  hooks: HookSettings,
+  worker: { readonly number: number; readonly first: boolean },
+): void {
+  runHooks(hooks, "accepting");
+  if (worker.first) runHooks(hooks, "accepting-once");
+  if (worker.number !== 1) return;
+  runHooks(hooks, "accepting1");
+  if (worker.first) runHooks(hooks, "accepting1-once");
 }
 
 function nameOf({ action, argument, hidden }: HookAction): string {

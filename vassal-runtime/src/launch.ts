@@ -19,7 +19,17 @@ export const LAUNCH_VARIABLES = {
   trial: "VASSAL_TRIAL",
   /** JSON: which Node this process was executed with on behalf of its configuration, and before that. */
   node: "VASSAL_NODE",
+  /** JSON of a `LaunchStage`: this process goes on with its start in other namespaces. */
+  stage: "VASSAL_STAGE",
 } as const;
+
+/** How far an earlier life of this process has come with the start. */
+export interface LaunchStage {
+  /** 1: joined namespaces; 2: made its own, and gave up capabilities; 3: those after the change of the root. */
+  readonly passed: 1 | 2 | 3;
+  /** Where it was then; hooks may have gone elsewhere. */
+  readonly directory: string;
+}
 
 export interface InheritedSocket {
   readonly fd: number;
@@ -63,6 +73,8 @@ export interface Launch {
   /** Taken from the config pipe already; counts for the first reading of the configuration. */
   readonly pushedConfig: Buffer | undefined;
   readonly trial: boolean;
+  /** Undefined: the start begins. */
+  readonly stage: LaunchStage | undefined;
   /** Orders of a master; this process is a worker. */
   readonly worker: string | undefined;
   readonly base: BaseNode;
@@ -86,6 +98,7 @@ export function readLaunch(): Launch {
   const board = takeVariable(own.board);
   const trial = takeVariable(own.trial) !== undefined;
   const node = takeVariable(own.node);
+  const stage = takeVariable(own.stage);
   const reloads = process.env[ENVIRONMENT.reloads];
   const argv = process.argv.slice(2);
   return {
@@ -98,6 +111,7 @@ export function readLaunch(): Launch {
     inherited: sockets === undefined ? activated : (JSON.parse(sockets) as InheritedSocket[]),
     pushedConfig: config === undefined ? undefined : Buffer.from(config, "base64"),
     trial,
+    stage: stage === undefined ? undefined : (JSON.parse(stage) as LaunchStage),
     worker,
     ...nodeOf(node),
     board,

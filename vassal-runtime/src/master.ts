@@ -40,6 +40,8 @@ class Master implements VassalControls {
   #reading: Promise<void> | undefined;
   #beat: NodeJS.Timeout | undefined;
   #pace: Pace | undefined;
+  #paused = false;
+  #deadline: NodeJS.Timeout | undefined;
   readonly #touched: TouchMemory = new Map();
 
   constructor(vassal: Vassal) {
@@ -70,11 +72,13 @@ class Master implements VassalControls {
   }
 
   reloadWorkers(graceful: boolean): void {
+    this.#resume();
     if (graceful) this.#current.replaceAll("together");
     else this.#current.killAll();
   }
 
   chainReload(): void {
+    this.#resume();
     this.#current.replaceAll("chain");
   }
 
@@ -92,6 +96,22 @@ class Master implements VassalControls {
     this.#pace?.sleep("it was ordered");
   }
 
+  pause(): void {
+    if (this.#exitCode !== undefined) return;
+    if (this.#paused) return this.#resume();
+    this.#paused = true;
+    this.#current.pause(true);
+    log("the workers are paused; connections and running requests wait");
+  }
+
+  /** Orders are for workers that can hear them. */
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#current.pause(false);
+    log("the workers go on");
+  }
+
   #newGeneration(settings: RuntimeSettings, sockets: readonly BoundSocket[]): Generation {
     this.#generations += 1;
     return new Generation({
@@ -102,6 +122,13 @@ class Master implements VassalControls {
       onMessage: (generation, name) => this.#heard(generation, name),
       onComplete: (generation) => this.#complete(generation),
       onFailed: (generation, who, code) => this.#failed(generation, who, code),
+      onHookFailed: (generation) => {
+        if (generation === this.#next)
+          return this.#failed(generation, "a hook of a worker failed", 1);
+        if (generation !== this.#current || this.#exitCode !== undefined) return;
+        log("a hook of a worker failed: stopping");
+        this.#end(1, false);
+      },
       onGone: (generation) => {
         this.#leaving.delete(generation);
         this.#checkEnded();
@@ -172,6 +199,12 @@ class Master implements VassalControls {
     }
     if (generation !== this.#next) return;
     const old = this.#current;
+    clearTimeout(this.#deadline);
+    if (generation.settings.log.reopenAfterReload)
+      import("./log-file.ts").then(
+        ({ reopenLogFiles }) => reopenLogFiles(),
+        (error: unknown) => log(`unexpected: ${reasonOf(error)}`),
+      );
     this.#current = generation;
     this.#next = undefined;
     this.#govern(generation).catch((error: unknown) => log(`unexpected: ${reasonOf(error)}`));
@@ -204,6 +237,7 @@ class Master implements VassalControls {
   /** One after the other, each with the configuration as it is then. */
   #renew(start: () => Promise<void>): void {
     if (this.#exitCode !== undefined) return;
+    this.#resume();
     const before = this.#reading ?? Promise.resolve();
     this.#reading = before.then(start).catch((error: unknown) => {
       log(`reload failed, generation ${this.#current.number} goes on: ${reasonOf(error)}`);
@@ -235,6 +269,21 @@ class Master implements VassalControls {
     if (this.#current.phase === "starting") return this.#supersede(generation);
     this.#next = generation;
     this.#launch(generation);
+    this.#giveUpAfter(generation, generation.settings.run.reloadTimeoutMs);
+  }
+
+  /** A generation that hangs while it loads must not wait there for ever, unnoticed. */
+  #giveUpAfter(generation: Generation, timeoutMs: number): void {
+    clearTimeout(this.#deadline);
+    if (timeoutMs === 0) return;
+    this.#deadline = setTimeout(() => {
+      if (generation !== this.#next) return;
+      log(
+        `generation ${generation.number} does not accept after ${timeoutMs / 1000} s (reload-timeout): reload abandoned, generation ${this.#current.number} goes on`,
+      );
+      this.#abandon(generation);
+    }, timeoutMs);
+    this.#deadline.unref();
   }
 
   async #startAnew(): Promise<void> {
@@ -255,13 +304,15 @@ class Master implements VassalControls {
   #heartbeat(heartbeatMs: number): void {
     const now = performance.now();
     for (const worker of this.#current.workers) {
-      if (worker.accepting && now - worker.beatAt > 2 * heartbeatMs) return;
+      if (!this.#paused && worker.accepting && now - worker.beatAt > 2 * heartbeatMs) return;
     }
     this.#vassal.emperor.beat();
   }
 
   #end(exitCode: number, graceful: boolean): void {
+    this.#resume();
     this.#exitCode ??= exitCode;
+    clearTimeout(this.#deadline);
     clearInterval(this.#beat);
     this.#pace?.close();
     if (this.#next !== undefined) this.#leaving.add(this.#next);

@@ -60,7 +60,7 @@ export async function loadNodeApp(path: string, origin: string): Promise<AppExpo
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     throw new RuntimeError(
       "VASSAL_APP_FAILED",
-      `${origin}: node-app ${path} threw while it was loaded: ${text}${typeScriptHint(path)}`,
+      `${origin}: node-app ${path} threw while it was loaded: ${await syntaxErrorPlace(error, path)}${text}${typeScriptHint(path)}`,
       {},
       { cause: error },
     );
@@ -73,6 +73,23 @@ function typeScriptHint(path: string): string {
   const { typescript } = process.features as { readonly typescript?: string | false };
   if (!/\.[cm]?ts$/.test(path) || (typescript !== undefined && typescript !== false)) return "";
   return `\nnode-app is TypeScript, which Node ${process.versions.node} does not run by itself. Set "node-binary" to Node 22.18 or newer, load a compiler with "node-options = --import tsx", or compile it`;
+}
+
+/**
+ * Node keeps the line of a syntax error in an ES module to itself, unless it ends the process. So another
+ * Node is asked, which only reads the file; it says nothing about files that this one imports.
+ */
+async function syntaxErrorPlace(error: unknown, path: string): Promise<string> {
+  if (!(error instanceof SyntaxError) || error.stack?.includes(`${path}:`) === true) return "";
+  const { spawnSync } = await import("node:child_process");
+  const { stderr } = spawnSync(process.execPath, ["--check", path], {
+    encoding: "utf8",
+    timeout: 5000,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  // `FILE:LINE`, the line, a mark below the place; then the stack of that other Node.
+  const [place = "", line = "", mark = ""] = stderr.split("\n");
+  return /:\d+$/.test(place) ? `\n${place}\n${line}\n${mark}\n` : "";
 }
 
 async function importDefault(path: string): Promise<unknown> {

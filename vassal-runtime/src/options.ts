@@ -9,8 +9,10 @@ import { COMMAND_OPTIONS } from "./command-settings.ts";
 import { DAEMON_OPTIONS } from "./daemon-settings.ts";
 import { FIFO_OPTIONS } from "./fifo-settings.ts";
 import { ABSENT_HOOKS, HOOK_OPTIONS } from "./hook-settings.ts";
+import { JAIL_OPTIONS } from "./jail-settings.ts";
 import { LOG_OPTIONS } from "./log-settings.ts";
 import { flag, serve } from "./option-definitions.ts";
+import { PATCH_OPTIONS } from "./patch-settings.ts";
 import { RUN_OPTIONS } from "./run-options.ts";
 import { SOCKET_OPTIONS } from "./socket-settings.ts";
 import { STATS_OPTIONS } from "./stats-settings.ts";
@@ -40,6 +42,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
     repeatable: true,
     placeholder: "NAME",
   }),
+  ...PATCH_OPTIONS,
   ...SOCKET_OPTIONS,
   serve(PROCESSES, "processes", "number of workers", {
     aliases: ["workers"],
@@ -72,7 +75,12 @@ const SUPPORTED: readonly OptionDefinition[] = [
   ...FIFO_OPTIONS,
   ...HOOK_OPTIONS,
   ...WAIT_OPTIONS,
+  ...JAIL_OPTIONS,
   ...LOG_OPTIONS,
+  serve("Control", "fallback-config", "the configuration for a start that failed with 1", {
+    kind: "path",
+    placeholder: "FILE",
+  }),
   serve("Information", "help", "show this help", { argument: "none", kind: "flag", short: "h" }),
   serve("Information", "version", "show the version", { argument: "none", kind: "flag" }),
 ];
@@ -83,17 +91,22 @@ const LATER: Readonly<Record<string, string>> = {
   https: "the HTTPS router is no part of this program; use http-socket behind a proxy",
   "fastcgi-socket": "this program does not speak FastCGI; use http-socket",
   "scgi-socket": "this program does not speak SCGI; use http-socket",
-  chroot: "isolation by the vassal's own config comes with a later stage",
-  "pivot-root": "isolation by the vassal's own config comes with a later stage",
-  unshare: "isolation by the vassal's own config comes with a later stage",
-  cap: "isolation by the vassal's own config comes with a later stage",
-  cgroup: "isolation by the vassal's own config comes with a later stage",
-  "add-gid": "it comes with the next stage",
-  "privileged-binary-patch": "it comes with the next stage; use command",
-  "unprivileged-binary-patch": "it comes with the next stage; use command",
+  namespace: "it is uWSGI's old way; use unshare, pivot-root and mount-post-jail",
+  ns: "it is uWSGI's old way; use unshare, pivot-root and mount-post-jail",
+  "namespace-keep-mount": "it belongs to namespace, which is not served",
+  "keep-mount": "it belongs to namespace, which is not served",
+  "namespace-net": "it belongs to namespace, which is not served; use unshare = net",
+  "ns-net": "it belongs to namespace, which is not served; use unshare = net",
+  "immediate-uid": "the configuration is read as the user who starts the vassal; use uid",
+  "immediate-gid": "the configuration is read as the user who starts the vassal; use gid",
+  "setns-socket":
+    "this program does not give its namespaces away; name a file of /proc/PID/ns in setns",
+  "setns-socket-skip": "it belongs to setns-socket, which is not served",
+  "setns-skip": "it belongs to setns-socket, which is not served",
+  "setns-preopen": "it belongs to setns-socket, which is not served",
   daemonize:
     "a vassal stays in the foreground, because its supervisor has to see its end; without an Emperor let systemd, or an Emperor, keep it",
-  ...Object.fromEntries(ABSENT_HOOKS.map((name) => [name, "this phase comes with a later stage"])),
+  ...ABSENT_HOOKS,
   emperor: "an Emperor below this one is started with command = emperor --emperor ...",
 };
 
@@ -109,7 +122,23 @@ const IGNORED: Readonly<Record<string, string>> = {
   lazy: "every worker loads the app itself",
   "cheaper-algo": "workers are counted as busy by their event loops, see cheaper",
   "single-interpreter": "it belongs to Python",
+  "threaded-logger": "the log never waits for its readers anyway",
+  "log-master-bufsize": "lines have no limit of their own",
+  "log-master-stream": "lines come through a pipe",
+  "log-master-req-stream": "lines come through a pipe",
+  "log-sendfile": "there is no sendfile",
+  "memory-report": "the statistics always have the memory",
   "thunder-lock": "the kernel distributes the connections",
+  refork: "a pid namespace is entered with a child by itself",
+  "re-fork": "a pid namespace is entered with a child by itself",
+  "refork-as-root": "a pid namespace is entered with a child by itself",
+  "re-fork-as-root": "a pid namespace is entered with a child by itself",
+  "refork-post-jail": "a pid namespace is entered with a child by itself",
+  "re-fork-post-jail": "a pid namespace is entered with a child by itself",
+  "drop-after-init": "there is one moment at which uid is changed, before sockets are bound",
+  "drop-after-apps": "there is one moment at which uid is changed, before sockets are bound",
+  "master-as-root":
+    "there is one moment at which uid is changed, before sockets are bound; shared-socket is bound before",
   "buffer-size": "headers over HTTP are limited by Node, packets of uwsgi to 65535 bytes",
 };
 

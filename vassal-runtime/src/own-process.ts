@@ -4,6 +4,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { RuntimeError, reasonOf } from "./errors.ts";
+import { log } from "./log.ts";
+import type { RunSettings } from "./run-settings.ts";
 
 /** The oldest Node that the runtime runs on. */
 const OLDEST = [20, 19] as const;
@@ -16,6 +18,22 @@ export function checkNodeVersion(version = process.versions.node): void {
     "VASSAL_CONFIG",
     `${process.execPath} is Node ${version}; the vassal runtime needs ${OLDEST.join(".")} or newer: set "node-binary" to one`,
   );
+}
+
+/** Writes all of them again; what cannot be written is only told. */
+export function rewritePidfiles(pidfiles: RunSettings["pidfiles"]): void {
+  const named = Object.entries({
+    pidfile: pidfiles.early,
+    pidfile2: pidfiles.late,
+    "safe-pidfile": pidfiles.safe,
+  });
+  for (const [option, path] of named) {
+    try {
+      writePidfile(option, path);
+    } catch (error) {
+      log(`${reasonOf(error)}; going on`);
+    }
+  }
 }
 
 /** Writes the pid of this process. */

@@ -82,6 +82,12 @@ export function duplicate(fd: number): number {
   }
 }
 
+/** Makes `to` another number of the same open file, whatever it was before; not for programs that are started. */
+export function placeDescriptor(fd: number, to: number): number {
+  linux.redirect(fd, to);
+  return to;
+}
+
 /** Makes a listening socket block in accept(), as programs expect that get it handed over. */
 export function makeBlocking(fd: number): void {
   linux.setNonBlocking(fd, false);
@@ -108,6 +114,28 @@ export function execute({ path, argv, environment, keep }: ExecuteOptions): neve
   return linux.execve({ path, argv, env: assignments(environment), keepFds: keep });
 }
 
+/** The same by way of a program that changes what belongs to each thread: namespaces, capabilities. */
+export function executeInside({
+  path,
+  argv,
+  environment,
+  keep,
+  ...inside
+}: ExecuteOptions & {
+  readonly prefix: string;
+  readonly join: readonly number[];
+  readonly unshare: number;
+  readonly bound: readonly number[] | undefined;
+}): never {
+  return linux.enterNamespaces({
+    ...inside,
+    path,
+    argv,
+    env: assignments(environment),
+    keepFds: keep,
+  });
+}
+
 /** `NAME=value` strings. */
 export function assignments(environment: Readonly<Record<string, string>>): string[] {
   return Object.entries(environment).map(([name, value]) => `${name}=${value}`);
@@ -129,11 +157,20 @@ export function groupsOf(name: string, gid: number): readonly number[] {
   return linux.userGroups(name, gid);
 }
 
-/** Changes ids and groups of the whole process, for good. */
-export function become(credentials: {
-  readonly uid: number;
-  readonly gid: number;
-  readonly groups: readonly number[];
-}): void {
-  linux.setCredentials(credentials);
+/**
+ * Changes ids and groups of the whole process, for good. With `capabilities` these are kept, by this thread and by
+ * all programs that are started.
+ */
+export function become(
+  credentials: {
+    readonly uid: number;
+    readonly gid: number;
+    readonly groups: readonly number[];
+  },
+  capabilities?: readonly number[],
+): void {
+  if (capabilities === undefined) return linux.setCredentials(credentials);
+  linux.limitBoundingSet(capabilities);
+  linux.setCredentialsKeeping(credentials, capabilities);
+  linux.holdCapabilities(capabilities);
 }

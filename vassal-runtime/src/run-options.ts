@@ -53,6 +53,11 @@ export const RUN_OPTIONS: readonly OptionDefinition[] = [
     ...seconds,
     default: "3",
   }),
+  serve(PROCESSES, "reload-timeout", "seconds for new workers to accept; then the old ones go on", {
+    ...seconds,
+    default: "300",
+    since: "0.1",
+  }),
   serve(LIMITS, "harakiri", "seconds a request may take; then its worker is killed", seconds),
   serve(LIMITS, "max-requests", "replace a worker after so many requests", {
     ...number,

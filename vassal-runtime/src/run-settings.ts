@@ -8,6 +8,9 @@ import type { ConfigEntry } from "@emperor/config";
 import type { CheaperPolicy } from "./cheaper.ts";
 import { splitCommandLine } from "./command-line.ts";
 import type { DemandSettings } from "./demand.ts";
+import { checkAction } from "./hook-actions.ts";
+import { readTouchHooks } from "./hook-settings.ts";
+import type { TouchHook } from "./hook-settings.ts";
 import type { SettingsReader } from "./settings-reader.ts";
 import type { TitleSettings } from "./titles.ts";
 import type { LimitSettings } from "./worker-limits.ts";
@@ -29,11 +32,14 @@ export interface RunSettings {
   readonly limits: LimitSettings;
   readonly demand: DemandSettings;
   readonly dieOnIdle: boolean;
+  /** A new generation that does not accept by then is abandoned; 0: never. */
+  readonly reloadTimeoutMs: number;
   readonly cheap: boolean;
   readonly touch: {
     readonly reload: readonly string[];
     readonly workers: readonly string[];
     readonly chain: readonly string[];
+    readonly hooks: readonly TouchHook[];
   };
   /** The first option that only a master can carry out; undefined when there is none. */
   readonly needsMaster: string | undefined;
@@ -83,11 +89,13 @@ export function readRunSettings(reader: SettingsReader, processes: number): RunS
       sosBacklog: count("vassal-sos-backlog"),
     },
     dieOnIdle,
+    reloadTimeoutMs: reader.take("reload-timeout", parseSeconds) ?? 300_000,
     cheap: flag("cheap"),
     touch: {
       reload: list("touch-reload"),
       workers: list("touch-workers-reload"),
       chain: list("touch-chain-reload"),
+      hooks: readTouchHooks(reader, checkAction),
     },
   };
   return { ...settings, needsMaster: whatNeedsMaster(settings) };
@@ -100,7 +108,7 @@ export function isPaced({ cheap, cheaper, demand, touch }: RunSettings): boolean
     cheap ||
     cheaper !== undefined ||
     (idleMs ?? sosMs ?? sosBacklog) !== undefined ||
-    touch.reload.length + touch.workers.length + touch.chain.length > 0
+    touch.reload.length + touch.workers.length + touch.chain.length + touch.hooks.length > 0
   );
 }
 

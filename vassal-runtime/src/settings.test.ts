@@ -67,7 +67,15 @@ describe("readSettings", () => {
       fifos: [],
       hooks: {},
       waits: [],
-      log: { early: undefined, late: undefined },
+      log: {
+        loggers: [],
+        requestLoggers: [],
+        files: { truncate: false },
+        prefix: "",
+        touchReopen: [],
+        touchRotate: [],
+        reopenAfterReload: false,
+      },
     });
   });
 
@@ -132,8 +140,8 @@ worker-reload-mercy = 4`);
     expect(errorsOf("http-socket = :80")).toEqual([
       expect.stringContaining("names nothing to run"),
     ]);
-    expect(errorsOf("chroot = /x\nnode-app = a.mjs")).toEqual([
-      expect.stringMatching(/^app\.ini:2: option "chroot" is not served: .*stage/),
+    expect(errorsOf("namespace = /x\nnode-app = a.mjs")).toEqual([
+      expect.stringMatching(/^app\.ini:2: option "namespace" is not served: .*unshare/),
     ]);
     expect(errorsOf("node-app = a.mjs\ncommand = b")).toEqual([
       expect.stringContaining("exclude each other"),

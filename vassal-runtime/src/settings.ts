@@ -14,8 +14,12 @@ import { readFifos } from "./fifo-settings.ts";
 import { checkAction } from "./hook-actions.ts";
 import { readHooks } from "./hook-settings.ts";
 import type { HookSettings } from "./hook-settings.ts";
+import { readJail } from "./jail-settings.ts";
+import type { JailSettings } from "./jail-settings.ts";
 import { readLog } from "./log-settings.ts";
 import type { LogSettings } from "./log-settings.ts";
+import { readPatches } from "./patch-settings.ts";
+import type { PatchSettings } from "./patch-settings.ts";
 import { readRunSettings } from "./run-settings.ts";
 import type { RunSettings } from "./run-settings.ts";
 import { SettingsReader } from "./settings-reader.ts";
@@ -54,6 +58,9 @@ export interface RuntimeSettings extends SocketSettings {
   readonly log: LogSettings;
   /** What has to be there before the start. */
   readonly waits: readonly Wait[];
+  /** Undefined: none of its options is set. */
+  readonly jail: JailSettings | undefined;
+  readonly patches: PatchSettings | undefined;
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -69,17 +76,21 @@ export type SettingsResult =
 export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
   const reader = new SettingsReader(entries);
   const notes = reportStatus(reader);
-  const app = readApp(reader);
+  const patches = readPatches(reader);
+  const app = readApp(reader, patches);
   const processes =
     reader.take("processes", (entry) => parseInteger(entry, { minimum: 1, maximum: 4096 })) ?? 1;
   const master = reader.last("master");
   const run = readRunSettings(reader, processes);
+  const logSettings = readLog(reader, notes);
   const settings: Omit<RuntimeSettings, "app"> = {
     ...readSocketSettings(reader, notes, app?.kind === "command"),
     processes,
     master:
       processes > 1 ||
       run.needsMaster !== undefined ||
+      // The app may hang, and its last words count: somebody else has to pass them on.
+      (app?.kind === "node" && logSettings.loggers.length > 0) ||
       (master !== undefined && parseFlag(master.value)),
     environment: readEnvironment(reader),
     chdir: reader.take("chdir", (entry) => parseText(entry, "a directory")),
@@ -94,14 +105,19 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     stats: readStats(reader),
     fifos: readFifos(reader),
     hooks: readHooks(reader, checkAction),
-    log: readLog(reader),
+    log: logSettings,
     waits: readWaits(reader),
+    jail: readJail(reader),
+    patches,
   };
   if (app?.kind === "command" && run.needsMaster !== undefined) {
     notes.push(
       `"${run.needsMaster}" has no effect on a command: it is about workers of a node-app`,
     );
   }
+  for (const phase of ["post-fork", "post-app"] as const)
+    if (app?.kind === "command" && settings.hooks[phase] !== undefined)
+      notes.push(`hooks of ${phase} have no effect on a command: it forks and loads by itself`);
   if (reader.errors.length > 0 || app === undefined)
     return { ok: false, errors: reader.errors, notes };
   return { ok: true, settings: { app, ...settings }, notes };
@@ -128,7 +144,10 @@ function reportStatus(reader: SettingsReader): string[] {
   return notes;
 }
 
-function readApp(reader: SettingsReader): AppSetting | undefined {
+function readApp(
+  reader: SettingsReader,
+  patches: PatchSettings | undefined,
+): AppSetting | undefined {
   const node = reader.last("node-app");
   const command = reader.last("command");
   if (node !== undefined && command !== undefined) {
@@ -156,6 +175,9 @@ function readApp(reader: SettingsReader): AppSetting | undefined {
     );
     return undefined;
   }
+  const patch = patches?.privileged ?? patches?.unprivileged;
+  // The runtime becomes that program: a command of which nobody waits for the end.
+  if (patch !== undefined) return { kind: "command", argv: [patch.text], origin: patch.origin };
   // Options that are refused already say why there is nothing to run.
   if (reader.errors.length === 0) {
     reader.errors.push(

@@ -7,7 +7,9 @@ import { startApp } from "./app-process.ts";
 import type { AppProcess } from "./app-process.ts";
 import { changeOwnEnvironment, enterDirectory } from "./credentials.ts";
 import { IDLE_GRACE_MS } from "./connections.ts";
+import type { RequestWatch } from "./connections.ts";
 import { RuntimeError, reasonOf } from "./errors.ts";
+import { ACCEPTING_PHASES } from "./hook-settings.ts";
 import { log } from "./log.ts";
 import { THE_EMPEROR, followOrders } from "./orders.ts";
 import { duplicate } from "./platform.ts";
@@ -52,7 +54,15 @@ class Single implements VassalControls {
   }
 
   async start(file: string, origin: string): Promise<void> {
-    const { emperor, launch, settings, sockets } = this.#vassal;
+    const { emperor, hook, launch, settings, sockets } = this.#vassal;
+    const orFail = (act: () => void): void => {
+      try {
+        act();
+      } catch (error) {
+        fail(error);
+      }
+    };
+    hook("post-fork");
     // Node closes the descriptor that a server listens on; the copy keeps the queue open over a reload.
     const copies = sockets.map((socket) => ({ ...socket, fd: duplicate(socket.fd) }));
     this.#app = await startApp({
@@ -61,13 +71,14 @@ class Single implements VassalControls {
       sockets: copies,
       backlog: settings.backlog,
       onLoaded: () => {
+        orFail(() => hook("post-app"));
         // uWSGI says so at the first start only; after a reload `accepting` tells the Emperor enough.
         if (!launch.isReload) emperor.spawned();
       },
-      watches: isPaced(settings.run)
-        ? [(await import("./single-pace.ts")).watchSingle(this.#vassal, this)]
-        : [],
+      watches: await this.#watches(),
       onAccepting: () => {
+        // It is its own first and only worker.
+        orFail(() => ACCEPTING_PHASES.forEach(hook));
         emperor.accepting();
         this.#vassal.started?.();
         log(
@@ -79,6 +90,17 @@ class Single implements VassalControls {
     });
     this.#state = "serving";
     if (this.#reloadAsked) this.reload();
+  }
+
+  /** Those who want to know of every request. */
+  async #watches(): Promise<RequestWatch[]> {
+    const { log: own, run } = this.#vassal.settings;
+    const watches: RequestWatch[] = [];
+    if (isPaced(run))
+      watches.push((await import("./single-pace.ts")).watchSingle(this.#vassal, this));
+    if (own.requests !== undefined)
+      watches.push((await import("./vassal-log.ts")).watchRequests(own.requests, 1, undefined));
+    return watches;
   }
 
   reload(): void {
@@ -109,6 +131,10 @@ class Single implements VassalControls {
     this.reloadWorkers();
   }
 
+  pause(): void {
+    log("there are no workers to pause: this vassal is one process, without a master");
+  }
+
   async #renew(): Promise<void> {
     const { launch, settings, sockets } = this.#vassal;
     const config = await this.#tryUntilSettled();
@@ -121,6 +147,8 @@ class Single implements VassalControls {
     }
     if (!this.#brutal) await this.#drain(settings.reloadMercyMs);
     if (this.#state !== "reloading") return; // a stop came while the requests ended
+    if (settings.log.requests !== undefined)
+      await (await import("./vassal-log.ts")).requestLinesWritten();
     const { reexecute } = await import("./reexecute.ts");
     reexecute(launch, sockets, config.pushed);
   }

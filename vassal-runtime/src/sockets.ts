@@ -290,7 +290,8 @@ async function makeRoom(path: string, setting: SocketSetting): Promise<void> {
       setting,
       "there is something else than a socket at that path; it is left alone",
     );
-  if (await isServed(path)) throw bindError(setting, "another process serves that socket");
+  const served = await whyServed(path);
+  if (served !== undefined) throw bindError(setting, served);
   try {
     unlinkSync(path);
     log(`the unix socket ${JSON.stringify(path)} that nobody served is replaced`);
@@ -303,16 +304,22 @@ async function makeRoom(path: string, setting: SocketSetting): Promise<void> {
   }
 }
 
-/** Only a refused connection proves that nobody listens; a full queue or missing permission do not. */
-async function isServed(path: string): Promise<boolean> {
+/**
+ * Why the socket may not be replaced; undefined if nobody serves it. Only a refused connection proves
+ * that: a full queue or a missing permission do not.
+ */
+async function whyServed(path: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once("connect", () => {
       socket.destroy();
-      resolve(true);
+      resolve("another process serves that socket");
     });
-    socket.once("error", (error: NodeJS.ErrnoException) =>
-      resolve(error.code !== "ECONNREFUSED" && error.code !== "ENOENT"),
-    );
+    socket.once("error", ({ code = "" }: NodeJS.ErrnoException) => {
+      if (code === "ECONNREFUSED" || code === "ENOENT") resolve(undefined);
+      else if (code === "EACCES")
+        resolve("the socket at that path belongs to another user (EACCES); it is left alone");
+      else resolve(`another process serves that socket (${code})`);
+    });
   });
 }

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { listenQueueLength } from "@emperor/linux";
 import { renderInstanceStats } from "@emperor/protocol";
 import type { InstanceStats, StatsSocket, StatsWorker } from "@emperor/protocol";
+import { harakirisOf } from "./harakiri-count.ts";
 import { RequestCounter } from "./request-counter.ts";
 import type { RequestTotals } from "./request-counter.ts";
 import { observeRequests } from "./request-observer.ts";
@@ -123,7 +124,7 @@ function describeWorker(worker: WorkerState, hasApp: boolean): StatsWorker {
     requests: totals.requests,
     delta_requests: totals.requests,
     exceptions: totals.failures,
-    harakiri_count: 0,
+    harakiri_count: harakirisOf(id),
     signals: 0,
     signal_queue: 0,
     status: pid === 0 ? "cheap" : busy ? "busy" : "idle",

@@ -1,5 +1,6 @@
 /** The `touch-*` files of a vassal and what each of them asks for. Looks when it is told to. */
 import { statSync } from "node:fs";
+import { runTolerantly } from "./hooks.ts";
 import { log, quote } from "./log.ts";
 import type { RunSettings } from "./run-settings.ts";
 import { TouchWatch } from "./touch.ts";
@@ -23,6 +24,11 @@ export function touchWatches(
       act: () => controls.reloadWorkers(true),
     },
     { name: "touch-chain-reload", files: touch.chain, act: () => controls.chainReload() },
+    ...touch.hooks.map(({ file, hook }, index) => ({
+      name: `hook-touch ${index}`,
+      files: [file],
+      act: () => runTolerantly(hook, "touch"),
+    })),
   ].map(({ files, ...rest }) => {
     const seen: SeenFiles = memory.get(rest.name) ?? new Map();
     memory.set(rest.name, seen);
@@ -38,7 +44,8 @@ export function touchWatches(
   };
 }
 
-function versionOf(path: string): string | undefined {
+/** A text that changes with the file. */
+export function versionOf(path: string): string | undefined {
   try {
     const stat = statSync(path, { bigint: true });
     return `${stat.mtimeNs} ${stat.ino} ${stat.size}`;

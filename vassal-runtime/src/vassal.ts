@@ -3,6 +3,7 @@
  * configured, which sockets are open, and who its Emperor is.
  */
 import type { EmperorConnection } from "./client.ts";
+import type { HookPhase } from "./hook-settings.ts";
 import type { Launch } from "./launch.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import type { BoundSocket } from "./sockets.ts";
@@ -16,6 +17,8 @@ export interface Vassal {
   readonly readSettings: () => Promise<RuntimeSettings | undefined>;
   /** To be called when the app accepts; also again after a reload. */
   readonly started?: () => void;
+  /** Runs the hooks of a phase; throws a `RuntimeError` when one fails whose failure counts. */
+  readonly hook: (phase: HookPhase) => void;
 }
 
 /** What can be asked of a vassal that runs, by signals, files and commands. */
@@ -33,6 +36,8 @@ export interface VassalControls {
   changeWorkers(by: 1 | -1): void;
   /** Only under a master: no workers until the next connection. */
   goCheap(): void;
+  /** Not for one process: halts the workers where they are, or lets them go on. */
+  pause(): void;
 }
 
 /** What a reload starts from. */

@@ -6,7 +6,10 @@ import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import { ENVIRONMENT, decodeVassalMessage, encodeEmperorMessage } from "@emperor/protocol";
 import type { EmperorMessageName, VassalMessageName } from "@emperor/protocol";
+import { close } from "@emperor/linux";
 import { LAUNCH_VARIABLES } from "./launch.ts";
+import { childOutput, requestLineOutput } from "./log-outputs.ts";
+import type { RequestLogSettings } from "./log-settings.ts";
 import { WorkerMessageReader } from "./worker-report.ts";
 import type { WorkerMessage } from "./worker-report.ts";
 import type { WorkerOrders } from "./worker.ts";
@@ -17,8 +20,11 @@ const REPORT_FD = 4;
 const FIRST_SOCKET_FD = 5;
 
 /** The orders without what is decided here. */
-export type OrdersForWorker = Omit<WorkerOrders, "watch"> & {
+export type OrdersForWorker = Omit<WorkerOrders, "harakiri" | "hooks" | "requests" | "watch"> & {
+  readonly harakiriMs: number | undefined;
+  readonly requests: RequestLogSettings | undefined;
   readonly watch: Omit<NonNullable<WorkerOrders["watch"]>, "fd"> | undefined;
+  readonly hooks: Omit<NonNullable<WorkerOrders["hooks"]>, "fd"> | undefined;
 };
 
 export interface WorkerProcessOptions {
@@ -43,11 +49,23 @@ export class WorkerProcess {
   #ended = false;
 
   constructor(options: WorkerProcessOptions) {
-    const { sockets, watch } = options.orders;
+    const { harakiriMs, hooks, requests, sockets, watch } = options.orders;
+    const output = childOutput();
+    const lines = requests === undefined ? undefined : requestLineOutput();
+    const reports = watch !== undefined || harakiriMs !== undefined || hooks !== undefined;
     const orders: WorkerOrders = {
       ...options.orders,
+      harakiri: harakiriMs === undefined ? undefined : { limitMs: harakiriMs, fd: REPORT_FD },
+      requests:
+        requests === undefined
+          ? undefined
+          : {
+              settings: requests,
+              fd: lines === undefined ? undefined : FIRST_SOCKET_FD + sockets.length,
+            },
       sockets: sockets.map((socket, index) => ({ ...socket, fd: FIRST_SOCKET_FD + index })),
       watch: watch === undefined ? undefined : { ...watch, fd: REPORT_FD },
+      hooks: hooks === undefined ? undefined : { ...hooks, fd: REPORT_FD },
     };
     const environment: Record<string, string> = {
       ...options.environment,
@@ -58,15 +76,17 @@ export class WorkerProcess {
     this.#child = spawn(options.node.path, [...options.node.flags, options.script], {
       stdio: [
         "ignore",
-        "inherit",
-        "inherit",
+        ...output.fd,
         "pipe",
-        watch === undefined ? "ignore" : "pipe",
+        reports ? "pipe" : "ignore",
         ...sockets.map(({ fd }) => fd),
+        ...(lines === undefined ? [] : [lines]),
       ],
       cwd: options.cwd,
       env: environment,
     });
+    output.close();
+    if (lines !== undefined) close(lines);
     const exited = (code: number | null, signal: string | null, error?: Error): void => {
       if (this.#ended) return;
       this.#ended = true;
@@ -83,12 +103,12 @@ export class WorkerProcess {
       }
     });
     this.#channel.on("error", () => undefined); // its exit says all
-    const reports = this.#child.stdio[REPORT_FD] as Socket | null;
+    const heard = this.#child.stdio[REPORT_FD] as Socket | null;
     const reader = new WorkerMessageReader();
-    reports?.on("data", (bytes: Buffer) => {
+    heard?.on("data", (bytes: Buffer) => {
       for (const message of reader.read(bytes.toString())) options.onReport(message);
     });
-    reports?.on("error", () => undefined);
+    heard?.on("error", () => undefined);
   }
 
   /** 0 when it could not be started. */
@@ -106,6 +126,11 @@ export class WorkerProcess {
     this.#channel.write(Uint8Array.of(encodeEmperorMessage(message)));
     clearTimeout(this.#killTimer);
     this.#killTimer = setTimeout(() => this.#child.kill("SIGKILL"), mercyMs);
+  }
+
+  /** Nothing happens when it has ended. */
+  signal(signal: NodeJS.Signals): void {
+    if (!this.#ended) this.#child.kill(signal);
   }
 
   /** Ends it at once. */

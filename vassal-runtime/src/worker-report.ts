@@ -16,7 +16,11 @@ export interface WorkerReport {
 export type WorkerMessage =
   | ({ readonly type: "report" } & WorkerReport)
   /** A limit is reached; the worker serves on until its successor accepts. */
-  | { readonly type: "retire"; readonly reason: string };
+  | { readonly type: "retire"; readonly reason: string }
+  /** A hook failed, which is the end of the whole vassal. */
+  | { readonly type: "hook-failed" }
+  /** A request took too long; the worker kills itself next. */
+  | { readonly type: "harakiri" };
 
 /** A line with its end. */
 export function encodeWorkerMessage(message: WorkerMessage): string {
@@ -47,7 +51,9 @@ function parse(line: string): WorkerMessage | undefined {
   }
   if (typeof value !== "object" || value === null || !("type" in value)) return undefined;
   const fields = value as Record<string, unknown>;
+  if (fields["type"] === "hook-failed") return { type: "hook-failed" };
   const { requests, running, load, reason } = fields;
+  if (fields["type"] === "harakiri") return { type: "harakiri" };
   if (fields["type"] === "retire" && typeof reason === "string") {
     return { type: "retire", reason: reason.slice(0, 200) };
   }
