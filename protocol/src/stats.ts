@@ -62,6 +62,8 @@ export interface StatsVassal {
   readonly starts?: number;
   readonly reloads?: number;
   readonly crashes?: number;
+  /** Of a reinforcement: `UWSGI_BROODLORD_NUM` of its process; several have the same `id`. */
+  readonly zerg_number?: number;
   /** Bytes without a meaning that came through the channel of this process. */
   readonly unknown_bytes?: number;
   /** Seconds since the process was started. */
@@ -156,6 +158,7 @@ const VASSAL_ORDER = order<Required<StatsVassal>>({
   unknown_bytes: true,
   uptime: true,
   path: true,
+  zerg_number: true,
 });
 const BLACKLIST_ORDER = order<StatsBlacklistEntry>({
   id: true,

@@ -123,7 +123,11 @@ export class FakeMachine implements Hands {
   spawn(handle: ProcessHandle, spec: VassalSpec, extras: SpawnExtras = {}): void {
     if (this.processes.has(handle)) throw new Violation(`handle ${handle} is used twice`);
     for (const other of this.processes.values()) {
-      if (other.spec.name === spec.name && other.spec.monitor === spec.monitor) {
+      if (
+        extras.zergNumber === undefined &&
+        other.spec.name === spec.name &&
+        other.spec.monitor === spec.monitor
+      ) {
         throw new Violation(`${spec.name}: a second process is started while there is one`);
       }
     }

@@ -24,6 +24,7 @@ function record(): CourtRecord {
     heapIndex: -1,
     broken: undefined,
     lastExit: undefined,
+    zerg: undefined,
     lastFailure: undefined,
     facts: {
       firstRun: 0,

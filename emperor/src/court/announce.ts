@@ -154,6 +154,7 @@ function stopping(record: CourtRecord, name: string, reason: StopReason): readon
       "its owner, directory, wrapper or socket changed: started anew when it is gone",
     done: "it said that it is done",
     deserted: "nobody was connected to it for as long as emperor-on-demand-idle allows",
+    replaced: "its vassal reloads: another reinforcement takes its place",
     command: "by command",
     heartbeat: undefined,
     "channel-lost": undefined,

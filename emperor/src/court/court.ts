@@ -58,6 +58,8 @@ export class Court implements HandsListener {
   readonly #hands: Hands;
   readonly #gate: Gate<CourtRecord>;
   readonly #byMonitor = new Map<string, Map<string, CourtRecord>>();
+  /** Reinforcements: no monitor knows them, and several have one name. */
+  readonly #zergs = new Set<CourtRecord>();
   readonly #byHandle = new Map<ProcessHandle, CourtRecord>();
   readonly #bySockets = new Map<SocketsKey, CourtRecord>();
   readonly #deadlines = new Deadlines<CourtRecord>();
@@ -68,6 +70,7 @@ export class Court implements HandsListener {
   #lastSockets: SocketsKey = 0;
   #alarmAt: number | undefined;
   #size = 0;
+  #lastZerg = 0;
 
   constructor(options: CourtOptions) {
     this.#options = options;
@@ -92,6 +95,12 @@ export class Court implements HandsListener {
 
   *records(): IterableIterator<CourtRecord> {
     for (const ofMonitor of this.#byMonitor.values()) yield* ofMonitor.values();
+    yield* this.#zergs;
+  }
+
+  /** Reinforcements that there are, in the order of their arrival. */
+  get zergs(): ReadonlySet<CourtRecord> {
+    return this.#zergs;
   }
 
   find(monitor: string, name: string): CourtRecord | undefined {
@@ -117,6 +126,29 @@ export class Court implements HandsListener {
     record.spec = spec;
     record.facts.lastModified = spec.modifiedAt;
     this.post(record, { type: "wanted", wanted: this.#options.wantedOf(spec) });
+  }
+
+  /** One reinforcement of `base`, or of the vassal whose reinforcement `base` is. */
+  addZerg(base: CourtRecord): CourtRecord {
+    this.#lastZerg += 1;
+    const record = newRecord(zergSpec(base.spec), this.#hands.wallNow());
+    record.zerg = { base, number: this.#lastZerg };
+    this.#zergs.add(record);
+    this.#size += 1;
+    this.#wantZerg(record);
+    return record;
+  }
+
+  /** Its vassal is wanted differently now. */
+  renewZerg(record: CourtRecord): void {
+    if (record.zerg === undefined) return;
+    record.spec = zergSpec(record.zerg.base.spec);
+    this.#wantZerg(record);
+  }
+
+  #wantZerg(record: CourtRecord): void {
+    const wanted = { ...this.#options.wantedOf(record.spec), zerg: true } as const;
+    this.post(record, { type: "wanted", wanted });
   }
 
   /** Its source no longer has this vassal. Unknown names are ignored. */
@@ -313,8 +345,19 @@ export class Court implements HandsListener {
     record.handleGeneration = generation;
     this.#byHandle.set(record.handle, record);
     const onDemand = record.vassal.wanted?.onDemand === true;
-    const extras = onDemand ? { sockets: this.#socketsOf(record) } : {};
+    const extras = {
+      ...(onDemand ? { sockets: this.#socketsOf(record) } : {}),
+      ...(record.zerg === undefined
+        ? {}
+        : { zergNumber: this.#zergNumber(record.zerg, generation === 1) }),
+    };
     this.#hands.spawn(record.handle, record.spec, extras);
+  }
+
+  /** Each process has a number of its own; the first of a record has the record's. */
+  #zergNumber(zerg: NonNullable<CourtRecord["zerg"]>, isFirst: boolean): number {
+    if (!isFirst) zerg.number = ++this.#lastZerg;
+    return zerg.number;
   }
 
   #socketsOf(record: CourtRecord): SocketsKey {
@@ -349,6 +392,7 @@ export class Court implements HandsListener {
   #forget(record: CourtRecord): void {
     this.#deadlines.set(record, undefined);
     this.#closeSockets(record);
+    if (this.#zergs.delete(record)) this.#size -= 1;
     const ofMonitor = this.#byMonitor.get(record.spec.monitor);
     if (ofMonitor?.get(record.spec.name) === record && ofMonitor.delete(record.spec.name))
       this.#size -= 1;
@@ -413,6 +457,15 @@ export class Court implements HandsListener {
     this.#alarmAt = at;
     this.#hands.setAlarm(at);
   }
+}
+
+/**
+ * What a reinforcement is started with: the `[zerg]` section of the same config, in a file or pushed. It
+ * takes its sockets from its vassal, so it has none of its own.
+ */
+function zergSpec(base: VassalSpec): VassalSpec {
+  const { socket: _socket, socketOwner: _owner, fileId: _file, ...rest } = base;
+  return { ...rest, name: `${base.name}:zerg` };
 }
 
 function earliest(a: number | undefined, b: number | undefined): number | undefined {

@@ -19,6 +19,7 @@ export function newRecord(spec: VassalSpec, wallNowMs: number): CourtRecord {
     broken: undefined,
     lastExit: undefined,
     lastFailure: undefined,
+    zerg: undefined,
     facts: {
       firstRun: 0,
       lastRun: 0,

@@ -11,6 +11,7 @@ import { quoteName } from "../log/quoting.ts";
 import { RepeatLimiter } from "../log/repeats.ts";
 import type { Settings } from "../options/settings.ts";
 import { announce } from "./announce.ts";
+import { Broodlord } from "./broodlord.ts";
 import { FileClaims } from "./claims.ts";
 import { Court } from "./court.ts";
 import type { Hands, HandsListener } from "./hands.ts";
@@ -77,6 +78,7 @@ class Emperor implements RunningEmperor, DeskListener {
   readonly #court: Court;
   readonly #desks: readonly MonitorDesk[];
   readonly #onDemand: OnDemandSource;
+  readonly #broodlord: Broodlord;
   /** Only with several monitors: with one, no file can be found twice. */
   readonly #claims: FileClaims | undefined;
   /** What was refused, by monitor and name, so that it is said once per change. */
@@ -122,13 +124,22 @@ class Emperor implements RunningEmperor, DeskListener {
       observer: (publication) => this.#observe(publication),
       onForgotten: (record) => this.#forgotten(record),
       onBrokenInvariant: (record, event, error) => this.#brokenInvariant(record, event.type, error),
+      onReinforcementsWanted: (record) => this.#broodlord.ask(record),
+    });
+    this.#broodlord = new Broodlord({
+      policy: parts.settings.broodlord,
+      court: this.#court,
+      mostOf: (base) => this.#mostZergsOf(base.spec),
+      gateIsShort: () => this.#gate.waiting > 0,
+      now: () => this.#hands.now(),
+      log: (level, message) => this.log(level, message),
     });
     this.#onDemand = new OnDemandSource({
       settings: parts.settings.onDemand,
       ask: parts.askAddress,
       later: (afterMs, act) => this.#court.schedule(this.#hands.now() + afterMs, act),
       logError: (message) => this.log("error", message),
-      resolved: (spec) => this.#court.want(spec),
+      resolved: (spec) => this.#resolved(spec),
     });
     this.#desks = parts.monitors.map((monitor) => new MonitorDesk(monitor, this));
     this.#claims = parts.monitors.length > 1 ? new FileClaims(cachedRealPath()) : undefined;
@@ -182,6 +193,7 @@ class Emperor implements RunningEmperor, DeskListener {
       void desk.monitor.close();
     }
     this.#onDemand.close();
+    this.#broodlord.close();
     this.#court.schedule(this.#ending.mercyAt, () => this.#mercyOver());
     this.#court.postToAll({ type: "shutdown" });
     if (this.#court.size === 0) this.#bury();
@@ -209,7 +221,8 @@ class Emperor implements RunningEmperor, DeskListener {
         level: "info",
         message:
           `vassal instance ${quoteName(record.spec.name)} (last modified ${Math.floor(record.facts.lastModified)})` +
-          ` status ${status} loyal ${loyal} zerg 0 state ${phase.name}`,
+          ` status ${status} loyal ${loyal} zerg ${record.zerg === undefined ? 0 : 1} state ${phase.name}` +
+          (record.zerg === undefined ? "" : ` number ${record.zerg.number}`),
       });
     }
   }
@@ -251,6 +264,22 @@ class Emperor implements RunningEmperor, DeskListener {
     return this.#hands.wallNow();
   }
 
+  /** The spec is complete. */
+  #resolved(spec: VassalSpec): void {
+    this.#court.want(spec);
+    const record = this.#court.find(spec.monitor, spec.name);
+    if (record !== undefined) this.#broodlord.renewed(record);
+  }
+
+  /** A tenant may want fewer zergs than it could have, never more. */
+  #mostZergsOf(spec: VassalSpec): number {
+    const { attribute, perVassal } = this.#settings.broodlord;
+    const text = attribute === undefined ? undefined : spec.attributes[attribute]?.[0]?.trim();
+    return text !== undefined && /^\d{1,6}$/.test(text)
+      ? Math.min(perVassal, Number(text))
+      : perVassal;
+  }
+
   #wantedOf(spec: VassalSpec): Wanted {
     const { wrapperAttribute, chdirAttribute, tyrant } = this.#settings;
     const attribute = (name: string | undefined): string =>
@@ -289,6 +318,7 @@ class Emperor implements RunningEmperor, DeskListener {
   #observe(publication: Publication): void {
     const { record, notice } = publication;
     this.#logTransition(publication);
+    this.#broodlord.observe(publication);
     if (notice.kind === "exited") this.#parts.hooks.vassalEnded(record.spec);
     if (notice.kind === "listening") this.#parts.hooks.vassalWaits?.(record.spec);
     if (notice.kind === "config-changed-while-waiting" && record.vassal.phase.name === "dormant")
@@ -311,12 +341,16 @@ class Emperor implements RunningEmperor, DeskListener {
           `[emperor] ${answer.suppressed} lines on starts that the system refused were left out`,
         );
     }
+    // uWSGI's words stay as they are; which of several zergs is meant stands behind them.
+    const zerg = record.zerg === undefined ? {} : { zerg: record.zerg.number };
+    const which = record.zerg === undefined ? "" : ` (zerg ${record.zerg.number})`;
     for (const line of announce(record, quoteName(record.spec.name), notice, this.#settings)) {
+      const { name: phase } = record.vassal.phase;
       this.#logger.write({
         level: line.severity,
         dated: line.dated,
-        message: line.message,
-        fields: { vassal: record.spec.name, event: notice.kind, phase: record.vassal.phase.name },
+        message: line.message + which,
+        fields: { vassal: record.spec.name, event: notice.kind, phase, ...zerg },
       });
     }
   }
@@ -332,6 +366,7 @@ class Emperor implements RunningEmperor, DeskListener {
   }
 
   #forgotten(record: CourtRecord): void {
+    this.#broodlord.forgotten(record);
     const heirs = this.#claims?.release(record.spec) ?? [];
     if (this.#ending === undefined) for (const heir of heirs) this.wanted(heir);
     else if (this.#court.size === 0) this.#bury();

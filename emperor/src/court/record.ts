@@ -43,6 +43,8 @@ export interface CourtRecord extends Timed {
   /** Set after a broken invariant, until its process is reaped: what its source wants then. */
   broken: { readonly wanted: Wanted | undefined } | undefined;
   lastExit: LastExit | undefined;
+  /** A reinforcement: whose, and the number that its latest process has, never used before. */
+  zerg: { readonly base: CourtRecord; number: number } | undefined;
   /** Why the vassal is in its present state, for stats: the last telling notice. */
   lastFailure: string | undefined;
 }

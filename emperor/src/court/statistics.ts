@@ -105,7 +105,7 @@ function vassalStats(
     first_run: facts.firstRun,
     last_run: facts.lastRun,
     cursed: facts.cursedAt,
-    zerg: 0,
+    zerg: record.zerg === undefined ? 0 : 1,
     on_demand: spec.socket ?? "",
     suspended: description.state === "suspended" ? 1 : 0,
     adopted: 0,
@@ -138,5 +138,6 @@ function vassalStats(
     uptime: Math.round(description.upMs ?? 0) / 1000,
     attrs: spec.attributes,
     ...(spec.path === undefined ? {} : { path: spec.path }),
+    ...(record.zerg === undefined ? {} : { zerg_number: record.zerg.number }),
   };
 }

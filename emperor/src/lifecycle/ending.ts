@@ -21,6 +21,7 @@ export function isDeliberate(reason: StopReason): boolean {
     case "changed-identity":
     case "done":
     case "deserted":
+    case "replaced":
     case "command":
     case "shutdown":
       return true;
@@ -85,7 +86,9 @@ export function askToStop(turn: Turn, phase: PhaseOf<"stopping">): void {
   if (phase.reason === "channel-lost") return;
   // Who is put to sleep may have been given a connection in this very moment: it may finish it.
   const graceful =
-    phase.reason === "deserted" || (turn.policy.gracefulStop && phase.reason !== "heartbeat");
+    phase.reason === "deserted" ||
+    phase.reason === "replaced" ||
+    (turn.policy.gracefulStop && phase.reason !== "heartbeat");
   const message = graceful ? "graceful-stop" : "stop";
   turn.effects.push({ type: "send", generation: phase.generation, message });
 }
@@ -164,6 +167,7 @@ export function spawnFailed(
 
 function punish(turn: Turn, penalty: Penalty): void {
   remember(turn, penalty.history);
+  if (turn.vassal.wanted?.zerg === true) return enter(turn, { name: "gone" });
   if (penalty.kind === "none") resume(turn, "respawn");
   else enterQueue(turn, penalty.kind, turn.now + penalty.delayMs);
 }

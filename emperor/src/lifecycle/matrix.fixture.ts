@@ -2,6 +2,16 @@
  * The phase x event matrix as a page, made by calling `step` for every pair. Nothing here says what
  * should happen: the page shows what does.
  */
+import {
+  answerBrood,
+  BROOD_SPACING_MS,
+  broodAsked,
+  broodLost,
+  NEW_BROOD,
+  type Brood,
+  type BroodCensus,
+  type BroodPolicy,
+} from "./brood.ts";
 import type { Effect, Notice, PhaseName, VassalEvent } from "./index.ts";
 import { Life } from "./life.fixture.ts";
 
@@ -17,6 +27,10 @@ interface Column {
 }
 
 const WHILE_GONE = (): Life => new Life().wanted().on({ type: "unwanted" });
+
+function replacedZerg(): Life {
+  return new Life().loyal({ zerg: true }).on({ type: "reload-requested" });
+}
 
 const ROWS: readonly Row[] = [
   { title: "suspended, unannounced", make: () => new Life() },
@@ -56,6 +70,10 @@ const ROWS: readonly Row[] = [
   },
   { title: "stopping, command", make: () => new Life().running().on({ type: "stop-requested" }) },
   { title: "stopping, shutdown", make: () => new Life().running().on({ type: "shutdown" }) },
+  { title: "queued, a zerg", make: () => new Life().wanted({ zerg: true }) },
+  { title: "starting, a zerg", make: () => new Life().started({ zerg: true }) },
+  { title: "running, a loyal zerg", make: () => new Life().loyal({ zerg: true }) },
+  { title: "stopping, a zerg whose vassal reloads", make: replacedZerg },
   { title: "gone", make: WHILE_GONE },
 ];
 
@@ -129,6 +147,13 @@ export function lifecyclePage(): string {
     ...overview(),
     "",
     ...ROWS.flatMap((row) => [`## ${row.title}`, "", ...section(row), ""]),
+    "## The broodlord",
+    "",
+    "What a vassal that asks for reinforcements (byte 30) is answered, and what is remembered of it: `answerBrood` and",
+    "`broodLost`, called at the instant 0 with a cool-down of 3000 ms.",
+    "",
+    ...broodlordTable(),
+    "",
   ].join("\n");
 }
 
@@ -232,6 +257,44 @@ function noticeText(notice: Notice): string {
     default:
       return notice.kind;
   }
+}
+
+const BROOD_POLICY: BroodPolicy = { most: 4, cooldownMs: 3000 };
+const ROOM: BroodCensus = { all: 0, ofVassal: 0, mostOfVassal: 4, gateIsShort: false };
+
+/** Situations in which somebody asks, and what they lead to. */
+function broodlordTable(): string[] {
+  const left = (livedMs: number, how: "left" | "failed" | "taken", before = 0): Brood =>
+    broodLost({ ...NEW_BROOD, shortLives: before }, how, livedMs, 0, BROOD_POLICY);
+  const situations: readonly (readonly [string, Brood, BroodCensus])[] = [
+    ["never had one", NEW_BROOD, ROOM],
+    ["one was started 200 ms ago", { ...NEW_BROOD, notBefore: BROOD_SPACING_MS - 200 }, ROOM],
+    ["as many zergs live as emperor-broodlord allows", NEW_BROOD, { ...ROOM, all: 4 }],
+    ["it has as many as it may", NEW_BROOD, { ...ROOM, ofVassal: 4 }],
+    ["vassals wait for the gate", NEW_BROOD, { ...ROOM, gateIsShort: true }],
+    ["a zerg that lived 1 s has left", left(1000, "left"), ROOM],
+    ["the second such in a row", left(1000, "left", 1), ROOM],
+    ["the fifth", left(1000, "left", 4), ROOM],
+    ["the tenth", left(1000, "left", 9), ROOM],
+    ["a zerg that lived 30 s has left", left(30_000, "left", 4), ROOM],
+    ["a zerg died, or could not be started", left(30_000, "failed"), ROOM],
+    ["the second such in a row", left(30_000, "failed", 1), ROOM],
+    ["a zerg was stopped by somebody", left(1000, "taken"), ROOM],
+  ];
+  return [
+    "| situation | answer |",
+    "|---|---|",
+    ...situations.map(([title, brood, census]) => {
+      const { answer } = answerBrood(broodAsked(brood, 0), census, 0, BROOD_POLICY);
+      const detail =
+        answer.kind === "wait"
+          ? ` ${answer.until} ms`
+          : answer.kind === "refuse"
+            ? ` (${answer.why})`
+            : "";
+      return `| ${title} | ${answer.kind}${detail} |`;
+    }),
+  ];
 }
 
 function equal(a: unknown, b: unknown): boolean {

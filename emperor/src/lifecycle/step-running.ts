@@ -69,6 +69,14 @@ export function stepRunning(turn: Turn, phase: PhaseOf<"running">, event: Vassal
   }
 }
 
+/**
+ * A zerg has its sockets from a zerg server and loses them in a reload: a real uWSGI exits with 1 then. So
+ * it finishes its requests and another with the new config takes its place.
+ */
+export function replaceZerg(turn: Turn, phase: PhaseOf<"starting"> | PhaseOf<"running">): void {
+  stop(turn, phase, "replaced", "respawn");
+}
+
 /** Sends the byte and counts it. Byte 1 of a real uWSGI never comes after a reload, so nothing waits for it. */
 export function reloadRunning(turn: Turn, generation: number, why: "changed" | "requested"): void {
   remember(turn, { reloads: turn.vassal.history.reloads + 1 });
@@ -77,6 +85,10 @@ export function reloadRunning(turn: Turn, generation: number, why: "changed" | "
 }
 
 function reload(turn: Turn, phase: PhaseOf<"running">, why: "changed" | "requested"): void {
+  if (turn.vassal.wanted?.zerg === true) {
+    replaceZerg(turn, phase);
+    return;
+  }
   const { now, policy } = turn;
   update(turn, phase, {
     ready: false,

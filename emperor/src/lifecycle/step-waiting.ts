@@ -76,7 +76,7 @@ function wantedWhileSuspended(
   const change = noteWanted(turn, wanted);
   switch (phase.reason) {
     case "unannounced":
-      if (turn.policy.waitForCommand)
+      if (turn.policy.waitForCommand && !wanted.zerg)
         enter(turn, { name: "suspended", reason: "wait-for-command" });
       else resume(turn, "new");
       return;

@@ -51,12 +51,20 @@ export function update<Name extends PhaseName>(
 }
 
 /** Goes to another phase (or anew to the same one): one notice, then what the old and the new phase ask for. */
-export function enter(turn: Turn, next: Phase): void {
+export function enter(turn: Turn, wish: Phase): void {
+  const next: Phase = outlives(turn.vassal, wish) ? wish : { name: "gone" };
   const previous = turn.vassal.phase;
   turn.vassal = { ...turn.vassal, phase: next };
   publish(turn, phaseNotice(turn, previous, next));
   settle(turn, previous, next);
   arrive(turn, next);
+}
+
+/** A zerg neither rests nor serves a penalty: whoever needs it asks for another. */
+function outlives({ wanted }: Vassal, wish: Phase): boolean {
+  if (wanted?.zerg !== true) return true;
+  if (wish.name === "queued") return !isPenalty(wish.reason) && wish.reason !== "system";
+  return wish.name !== "suspended";
 }
 
 /** Waits until `notBefore`, then for the gate. */
@@ -126,9 +134,13 @@ function arrive(turn: Turn, next: Phase): void {
   if (next.name === "gone") turn.effects.push({ type: "forget" });
 }
 
+/** Reinforcements start after everybody else. */
+const ZERG_NUISANCE = 1_000_000_000;
+
 /** Place in the queue: who was healthy and died comes back first, who failed comes last. */
 function nuisanceOf(vassal: Vassal): number {
   const { history, phase } = vassal;
+  if (vassal.wanted?.zerg === true) return ZERG_NUISANCE;
   if (history.failures > 0) return history.failures;
   if (phase.name !== "queued") return 0;
   return phase.reason === "respawn" ? -1 : phase.reason === "damped" ? history.quickDeaths : 0;

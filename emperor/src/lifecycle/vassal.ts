@@ -16,6 +16,8 @@ export interface Wanted {
   readonly pushed: boolean;
   /** Has an on-demand socket. */
   readonly onDemand: boolean;
+  /** A reinforcement: nothing is ever held against it, because it is not started again; it is gone instead. */
+  readonly zerg?: true;
 }
 
 /** Why a vassal waits in `queued`. */
@@ -45,6 +47,8 @@ export type StopReason =
   | "changed-identity"
   | "done"
   | "deserted"
+  /** A zerg whose vassal reloads. */
+  | "replaced"
   | "heartbeat"
   | "channel-lost"
   | "command"

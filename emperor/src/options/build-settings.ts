@@ -5,6 +5,7 @@
 import { resolve } from "node:path";
 import { buildGoverning } from "./build-governing.ts";
 import { buildVassalStart, hooksAt, type SettingsSurroundings } from "./build-vassal-start.ts";
+import { buildBroodlord } from "./broodlord-options.ts";
 import { buildOnDemand } from "./on-demand-options.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import { readCapabilities } from "./kernel-names.ts";
@@ -84,6 +85,7 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
   const listenBacklog = reader.integer("listen", 100, { minimum: 1 });
   return {
     ...buildGoverning(reader),
+    broodlord: buildBroodlord(reader),
     onDemand: buildOnDemand(reader, workingDirectory, listenBacklog),
     ...buildVassalStart(reader, workingDirectory, { ...surroundings, startDirectory }),
     hookAsap: hooksAt(reader, "asap"),

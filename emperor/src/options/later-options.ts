@@ -27,7 +27,6 @@ function planned(): readonly Refusal[] {
       group: "Planned: broodlord, commands, nesting",
       reason: PLANNED,
       values: {
-        "emperor-broodlord": "most reinforcements (zergs) alive at one time",
         "emperor-proxy-socket": "lend the channel to the own Emperor to another program",
       },
     },

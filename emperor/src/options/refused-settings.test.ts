@@ -50,7 +50,7 @@ describe("nonsense", () => {
     [["--env", "A"], /env.*NAME=VALUE/],
     [["--umask", "9"], /umask.*octal/],
     [["--logto", "10.0.0.1:514"], /logto.*network address/],
-    [["--emperor-broodlord", "3"], /emperor-broodlord.*not available/],
+    [["--emperor-proxy-socket", "3"], /emperor-proxy-socket.*not available/],
     [["--emperor-on-demand-mode", "9"], /emperor-on-demand-mode.*octal/],
     [["--emperor-on-demand-idle", "soon"], /emperor-on-demand-idle/],
     [["--emperor-on-demand-backlog", "0"], /emperor-on-demand-backlog/],

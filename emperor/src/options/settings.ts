@@ -35,7 +35,20 @@ export interface OnDemandSettings {
   readonly backlog: number;
 }
 
+/** Reinforcements of vassals under load. */
+export interface BroodlordSettings {
+  /** `emperor-broodlord`: of all vassals together; 0: none. */
+  readonly most: number;
+  /** `emperor-broodlord-per-vassal`. */
+  readonly perVassal: number;
+  /** `emperor-broodlord-attr`. */
+  readonly attribute: string | undefined;
+  /** `emperor-broodlord-cooldown`, ms. */
+  readonly cooldownMs: number;
+}
+
 export interface Settings {
+  readonly broodlord: BroodlordSettings;
   readonly onDemand: OnDemandSettings;
   readonly emperor: readonly MonitorAddress[];
   readonly frequencySeconds: number;

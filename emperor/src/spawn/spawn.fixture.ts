@@ -6,6 +6,7 @@ import type { HookAction, Settings } from "../options/settings.ts";
 import type { Machine } from "./machine.ts";
 
 const DEFAULTS: Settings = {
+  broodlord: { most: 0, perVassal: 0, attribute: undefined, cooldownMs: 3000 },
   onDemand: {
     extension: undefined,
     directory: undefined,
