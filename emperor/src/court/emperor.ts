@@ -16,6 +16,7 @@ import { Court } from "./court.ts";
 import type { Hands, HandsListener } from "./hands.ts";
 import { OnDemandSource, type AddressAnswer } from "./on-demand-source.ts";
 import { MonitorDesk, type DeskListener } from "./monitor-desk.ts";
+import { Operator } from "./operator.ts";
 import { policyOf } from "./policy.ts";
 import type { CourtRecord, Observer, Publication } from "./record.ts";
 import type { RunningEmperor } from "./running-emperor.ts";
@@ -68,6 +69,7 @@ export function createEmperor(parts: EmperorParts): RunningEmperor {
 
 class Emperor implements RunningEmperor, DeskListener {
   readonly finished: Promise<void>;
+  readonly operator: Operator;
   readonly #parts: EmperorParts;
   readonly #settings: Settings;
   readonly #logger: Logger;
@@ -123,6 +125,7 @@ class Emperor implements RunningEmperor, DeskListener {
       onForgotten: (record) => this.#forgotten(record),
       onBrokenInvariant: (record, event, error) => this.#brokenInvariant(record, event.type, error),
     });
+    this.operator = new Operator(this.#court, () => this.#hands.now());
     this.#onDemand = new OnDemandSource({
       settings: parts.settings.onDemand,
       ask: parts.askAddress,
@@ -189,6 +192,10 @@ class Emperor implements RunningEmperor, DeskListener {
 
   reloadAll(): void {
     this.#court.postToAll({ type: "reload-requested" });
+  }
+
+  monitorAddress(id: string): string {
+    return this.#desks.find(({ monitor }) => monitor.id === id)?.monitor.address ?? id;
   }
 
   rescan(): void {
@@ -295,6 +302,7 @@ class Emperor implements RunningEmperor, DeskListener {
       this.#parts.hooks.vassalChanged?.(record.spec);
     if (notice.kind === "started" || notice.kind === "exited" || notice.kind === "spawn-failed")
       this.#noteGoverned();
+    this.operator.observe(publication);
     for (const observer of this.#parts.observers ?? []) observer(publication);
   }
 

@@ -3,6 +3,7 @@
  * docs/options.md is made from. The options of the configuration language itself come from `config`.
  */
 import { createOptionTable, type OptionDefinition, type OptionTable } from "@emperor/config";
+import { controlOptions } from "./control-options.ts";
 import { governingOptions } from "./governing-options.ts";
 import { ignoredOptions } from "./ignored-options.ts";
 import { laterOptions } from "./later-options.ts";
@@ -16,6 +17,7 @@ export function emperorOptions(): OptionDefinition[] {
     ...governingOptions(),
     ...vassalOptions(),
     ...onDemandOptions(),
+    ...controlOptions(),
     ...processOptions(),
     ...laterOptions(),
     ...ignoredOptions(),

@@ -67,6 +67,7 @@ const DEFAULTS: Settings = {
   shells: [],
   hookTimeoutMs: 10_000,
   statsAddresses: [],
+  control: undefined,
   statsHttp: false,
   statsMinified: false,
   chmodSocket: undefined,
