@@ -1,6 +1,7 @@
 /** Ids, limits and signals, decided over a system that only takes notes. */
 import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
+import { Operator } from "../court/operator.ts";
 import type { RunningEmperor } from "../court/running-emperor.ts";
 import { memoryLogger } from "../log/logger.ts";
 import { raiseOpenFiles } from "./open-files.ts";
@@ -152,6 +153,11 @@ describe("signals", () => {
       rescan: note("rescan"),
       clearBlacklist: note("clearBlacklist"),
       logStatus: note("logStatus"),
+      operator: new Operator(
+        { records: () => [], post: note("post"), schedule: () => () => undefined },
+        () => 0,
+      ),
+      monitorAddress: (id) => id,
       finished: new Promise(() => undefined),
     };
     const notifier = {

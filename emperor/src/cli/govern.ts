@@ -5,6 +5,7 @@
 import * as linux from "@emperor/linux";
 import { makeMonitor, systemClock, type ImperialMonitor, type VassalSpec } from "@emperor/monitors";
 import { createEmperor } from "../court/emperor.ts";
+import type { Observer } from "../court/record.ts";
 import type { RunningEmperor } from "../court/running-emperor.ts";
 import { EmperorError, EXIT } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
@@ -70,8 +71,15 @@ export async function govern(request: GovernRequest): Promise<number> {
     dated: false,
     message: `[emperor] version ${version}, Node ${process.version}, pid ${process.pid}`,
   });
-  const emperor = assemble(settings, monitors, hooks, logger, version);
-  const servers = await startStatistics(settings, emperor, logger);
+  // Loaded for those who want it: the server brings Node's network stack with it.
+  const control = settings.control === undefined ? undefined : await import("../control/index.ts");
+  const office = control?.openOffice();
+  const observers = office === undefined ? [] : [office.observer];
+  const emperor = assemble(settings, monitors, hooks, logger, version, observers);
+  const servers: { close(): Promise<void> }[] = [
+    ...(await startStatistics(settings, emperor, logger)),
+  ];
+  if (office !== undefined) servers.push(await office.serve(settings, emperor, logger, version));
   await runPhase(hooks, "emperor-start");
   const disconnect = connectSignals(emperor, notifier);
   emperor.onGovernedChange((governed) => notifier.governing(governed));
@@ -133,6 +141,7 @@ function assemble(
   hooks: EmperorHooks,
   logger: Logger,
   version: string,
+  observers: readonly Observer[],
 ): RunningEmperor {
   const tidier = ownTidier();
   return createEmperor({
@@ -146,7 +155,7 @@ function assemble(
       : { askAddress: (spec: VassalSpec) => hooks.askAddress(spec) }),
     refusalOf: (spec) => tyrantRefusal(settings, spec),
     version,
-    observers: tidier === undefined ? [] : [() => tidier.note()],
+    observers: tidier === undefined ? observers : [...observers, () => tidier.note()],
     identity: {
       pid: process.pid,
       uid: process.getuid?.() ?? 0,

@@ -17,6 +17,7 @@ import { Court } from "./court.ts";
 import type { Hands, HandsListener } from "./hands.ts";
 import { OnDemandSource, type AddressAnswer } from "./on-demand-source.ts";
 import { MonitorDesk, type DeskListener } from "./monitor-desk.ts";
+import { Operator } from "./operator.ts";
 import { policyOf } from "./policy.ts";
 import type { CourtRecord, Observer, Publication } from "./record.ts";
 import type { RunningEmperor } from "./running-emperor.ts";
@@ -69,6 +70,7 @@ export function createEmperor(parts: EmperorParts): RunningEmperor {
 
 class Emperor implements RunningEmperor, DeskListener {
   readonly finished: Promise<void>;
+  readonly operator: Operator;
   readonly #parts: EmperorParts;
   readonly #settings: Settings;
   readonly #logger: Logger;
@@ -134,6 +136,7 @@ class Emperor implements RunningEmperor, DeskListener {
       now: () => this.#hands.now(),
       log: (level, message) => this.log(level, message),
     });
+    this.operator = new Operator(this.#court, () => this.#hands.now());
     this.#onDemand = new OnDemandSource({
       settings: parts.settings.onDemand,
       ask: parts.askAddress,
@@ -201,6 +204,10 @@ class Emperor implements RunningEmperor, DeskListener {
 
   reloadAll(): void {
     this.#court.postToAll({ type: "reload-requested" });
+  }
+
+  monitorAddress(id: string): string {
+    return this.#desks.find(({ monitor }) => monitor.id === id)?.monitor.address ?? id;
   }
 
   rescan(): void {
@@ -325,6 +332,7 @@ class Emperor implements RunningEmperor, DeskListener {
       this.#parts.hooks.vassalChanged?.(record.spec);
     if (notice.kind === "started" || notice.kind === "exited" || notice.kind === "spawn-failed")
       this.#noteGoverned();
+    this.operator.observe(publication);
     for (const observer of this.#parts.observers ?? []) observer(publication);
   }
 

@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import { buildGoverning } from "./build-governing.ts";
 import { buildVassalStart, hooksAt, type SettingsSurroundings } from "./build-vassal-start.ts";
 import { buildBroodlord } from "./broodlord-options.ts";
+import { buildControl } from "./control-options.ts";
 import { buildOnDemand } from "./on-demand-options.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import { readCapabilities } from "./kernel-names.ts";
@@ -97,6 +98,7 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
     hookAsUser: [...reader.hooks("hook-as-user"), ...reader.actions("exec-as-user", "exec")],
     hookEmperorStart: reader.hooks("hook-emperor-start"),
     statsAddresses: reader.list("emperor-stats"),
+    control: buildControl(reader, workingDirectory),
     statsHttp: reader.flag("stats-http"),
     statsMinified: reader.flag("stats-minified"),
     chmodSocket: socketMode(reader),

@@ -4,6 +4,7 @@
  */
 import { createOptionTable, type OptionDefinition, type OptionTable } from "@emperor/config";
 import { broodlordOptions } from "./broodlord-options.ts";
+import { controlOptions } from "./control-options.ts";
 import { governingOptions } from "./governing-options.ts";
 import { ignoredOptions } from "./ignored-options.ts";
 import { laterOptions } from "./later-options.ts";
@@ -18,6 +19,7 @@ export function emperorOptions(): OptionDefinition[] {
     ...vassalOptions(),
     ...onDemandOptions(),
     ...broodlordOptions(),
+    ...controlOptions(),
     ...processOptions(),
     ...laterOptions(),
     ...ignoredOptions(),

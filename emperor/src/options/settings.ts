@@ -118,6 +118,10 @@ export interface Settings {
   readonly statsAddresses: readonly string[];
   readonly statsHttp: boolean;
   readonly statsMinified: boolean;
+  /** `emperor-control`, absolute; undefined: there is no control socket. */
+  readonly control:
+    | { readonly path: string; readonly mode: number; readonly owner: string | undefined }
+    | undefined;
   readonly chmodSocket: number | undefined;
   readonly abstractSocket: boolean;
   readonly listenBacklog: number;

@@ -15,7 +15,8 @@ import { MachineHands } from "./hands.ts";
 import { HelperChildren } from "./helper-children.ts";
 import { readHooks, type HookSettings } from "./hook-set.ts";
 import type { Machine } from "./machine.ts";
-import type { SocketMachine, SocketPolicy } from "./on-demand-sockets.ts";
+import type { SocketMachine } from "./on-demand-sockets.ts";
+import { ownerOf } from "./socket-owner.ts";
 import { Planner } from "./plan.ts";
 import { withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
@@ -84,22 +85,6 @@ function ownIds(): Ids {
   };
 }
 
-/** `emperor-on-demand-owner`. Throws `EmperorError` for a name that this machine does not know. */
-function ownerOf(text: string | undefined): Pick<SocketPolicy, "uid" | "gid"> {
-  const [user = "", group = ""] = (text ?? "").split(":");
-  const number = (name: string): number | undefined =>
-    /^\d+$/.test(name) ? Number(name) : undefined;
-  const uid = user === "" ? undefined : (number(user) ?? linux.lookupUser(user)?.uid);
-  const gid = group === "" ? undefined : (number(group) ?? linux.lookupGroup(group)?.gid);
-  const unknown = (what: string, name: string): string =>
-    `emperor-on-demand-owner = ${text}: this machine has no ${what} "${name}"; nothing is started`;
-  if (user !== "" && uid === undefined)
-    throw new EmperorError("unknown-user", unknown("user", user));
-  if (group !== "" && gid === undefined)
-    throw new EmperorError("unknown-group", unknown("group", group));
-  return { uid, gid };
-}
-
 /** Hands for `settings`, which report to `listener`. To be made after the Emperor dropped privileges. */
 export function createHands(
   settings: Settings,
@@ -133,7 +118,7 @@ export function createHands(
         mode: settings.onDemand.mode,
         backlog: settings.onDemand.backlog,
         tyrant: settings.tyrant,
-        ...ownerOf(settings.onDemand.owner),
+        ...ownerOf("emperor-on-demand-owner", settings.onDemand.owner),
       },
     },
     tree: overrides.tree ?? new ProcessGroupTree(machine),

@@ -68,6 +68,7 @@ const DEFAULTS: Settings = {
   shells: [],
   hookTimeoutMs: 10_000,
   statsAddresses: [],
+  control: undefined,
   statsHttp: false,
   statsMinified: false,
   chmodSocket: undefined,
