@@ -18,7 +18,7 @@ import type { Machine } from "./machine.ts";
 import type { SocketMachine } from "./on-demand-sockets.ts";
 import { ownerOf } from "./socket-owner.ts";
 import { Planner } from "./plan.ts";
-import { withReserve } from "./reserve.ts";
+import { RESERVED_DESCRIPTORS, withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
 
 /**
@@ -118,6 +118,7 @@ export function createHands(
         mode: settings.onDemand.mode,
         backlog: settings.onDemand.backlog,
         tyrant: settings.tyrant,
+        firstReserved: soft - RESERVED_DESCRIPTORS,
         ...ownerOf("emperor-on-demand-owner", settings.onDemand.owner),
       },
     },
