@@ -17,6 +17,7 @@ import { tyrantRefusal } from "../spawn/tyrant.ts";
 import { parseStatsAddress } from "../stats/address.ts";
 import type { StatsServer } from "../stats/stats-server.ts";
 import type { DaemonReport } from "./daemon.ts";
+import type { ForkServers } from "./fork-servers.ts";
 import { linuxSystem } from "./linux-system.ts";
 import { Pidfiles } from "./pidfile.ts";
 import { prepareProcess, runPhase, type OwnLog } from "./prepare.ts";
@@ -83,7 +84,10 @@ export async function govern(request: GovernRequest): Promise<GovernOutcome> {
   const control = settings.control === undefined ? undefined : await import("../control/index.ts");
   const office = control?.openOffice();
   const observers = office === undefined ? [] : [office.observer];
-  const emperor = assemble(settings, monitors, hooks, logger, version, observers);
+  const forkServers = settings.forkServer.subreaper
+    ? (await import("./fork-servers.ts")).prepareForkServers(settings)
+    : undefined;
+  const emperor = assemble(settings, monitors, hooks, logger, version, observers, forkServers);
   const servers: { close(): Promise<void> }[] = [
     ...(await startStatistics(settings, emperor, logger)),
   ];
@@ -180,13 +184,20 @@ function assemble(
   logger: Logger,
   version: string,
   observers: readonly Observer[],
+  forkServers: ForkServers | undefined,
 ): RunningEmperor {
   const tidier = ownTidier();
   return createEmperor({
     settings,
     logger,
     monitors,
-    createHands: (listener) => createHands(settings, linux, listener, logger, hooks),
+    createHands: (listener) => {
+      const hands = createHands(settings, linux, listener, logger, hooks, {
+        ...(forkServers?.client === undefined ? {} : { forkServer: forkServers.client }),
+      });
+      forkServers?.reapOrphans((pid) => hands.hasProcess(pid));
+      return hands;
+    },
     hooks,
     ...(settings.onDemand.exec === undefined
       ? {}

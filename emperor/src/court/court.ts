@@ -170,10 +170,11 @@ export class Court implements HandsListener {
     this.#drain();
   }
 
-  onSpawned(handle: ProcessHandle, pid: number): void {
+  onSpawned(handle: ProcessHandle, pid: number, adopted = false): void {
     const record = this.#byHandle.get(handle);
-    if (record !== undefined)
-      this.post(record, { type: "spawned", generation: record.handleGeneration, pid });
+    if (record === undefined) return;
+    record.facts.adopted = adopted;
+    this.post(record, { type: "spawned", generation: record.handleGeneration, pid });
   }
 
   onSpawnFailed(handle: ProcessHandle, failure: SpawnFailureReport): void {

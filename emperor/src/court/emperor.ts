@@ -109,7 +109,7 @@ class Emperor implements RunningEmperor, DeskListener {
     });
     // The hands need a listener before the court exists that will be it.
     const listener: HandsListener = {
-      onSpawned: (handle, pid) => this.#court.onSpawned(handle, pid),
+      onSpawned: (handle, pid, adopted) => this.#court.onSpawned(handle, pid, adopted),
       onSpawnFailed: (handle, failure) => this.#court.onSpawnFailed(handle, failure),
       onBytes: (handle, bytes) => this.#court.onBytes(handle, bytes),
       onChannelClosed: (handle) => this.#court.onChannelClosed(handle),

@@ -111,7 +111,7 @@ function vassalStats(
     zerg: record.zerg === undefined ? 0 : 1,
     on_demand: spec.socket ?? "",
     suspended: description.state === "suspended" ? 1 : 0,
-    adopted: 0,
+    adopted: facts.adopted ? 1 : 0,
     uid: spec.uid ?? 0,
     gid: spec.gid ?? 0,
     monitor,
