@@ -293,9 +293,10 @@ test.each([
   expect(emperor.starts("a.ini")).toBe(1);
 });
 
-test("clients that hang up at once, by the hundred, start one process; the next one is served", async () => {
+test("clients that hang up at once, dozens of them, start one process; the next one is served", async () => {
   const { emperor, address } = await site();
-  for (let count = 0; count < 300; count++) {
+  // Fewer than fit into the queue: the last client must find a place in it.
+  for (let count = 0; count < 80; count++) {
     const socket = connectTo(address);
     socket.on("error", () => undefined);
     socket.once("connect", () => void socket.destroy());
