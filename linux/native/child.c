@@ -208,10 +208,27 @@ static void set_parent_death_signal(struct plan *plan) {
   if (parent_is_gone(plan)) raw_exit(128 + plan->parent_death_signal);
 }
 
+/* Same text as LISTEN_PID_OF_CHILD in src/constants.ts. */
+static const char LISTEN_PID[] = "LISTEN_PID=0000000000";
+
+/* systemd's protocol for handed over sockets wants the pid of whoever shall have them. The strings are this plan's own. */
+static void name_listener(char **env) {
+  for (; *env != NULL; env++) {
+    if (strcmp(*env, LISTEN_PID) != 0) continue;
+    char digits[16];
+    size_t count = 0, at = strlen("LISTEN_PID=");
+    for (long pid = syscall(SYS_getpid); pid > 0; pid /= 10) digits[count++] = (char)('0' + pid % 10);
+    while (count > 0) (*env)[at++] = digits[--count];
+    (*env)[at] = '\0';
+    return;
+  }
+}
+
 static _Noreturn void execute(struct plan *plan) {
   int error = ENOENT, index = 0;
   // From here on a pending signal may end us, as it would end the program. Nothing is left to undo.
   raw_sigmask(0, NULL);
+  name_listener(plan->env);
   for (size_t i = 0; i < plan->program_count; i++) {
     struct program *program = &plan->programs[i];
     child_report(plan, OUTCOME_EXEC, STAGE_EXEC, 0, (int)i, 0);

@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/unix_diag.h>
@@ -12,7 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "addon.h"
@@ -51,14 +56,14 @@ static napi_value socket_pair(napi_env env, napi_callback_info info) {
  * directory could put a link in its place, so the thing itself is opened, looked at and changed
  * through its descriptor.
  */
-static int own_path(const char *path, int mode, uint32_t uid, uint32_t gid) {
+static int own_path(const char *path, uid_t maker, int mode, uint32_t uid, uint32_t gid) {
   char magic[64];
   struct stat metadata;
   int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return -1;
   snprintf(magic, sizeof magic, "/proc/self/fd/%d", fd);
   int result = fstat(fd, &metadata);
-  if (result == 0 && (!S_ISSOCK(metadata.st_mode) || metadata.st_nlink != 1 || metadata.st_uid != geteuid())) {
+  if (result == 0 && (!S_ISSOCK(metadata.st_mode) || metadata.st_nlink != 1 || metadata.st_uid != maker)) {
     errno = ESTALE;
     result = -1;
   }
@@ -74,8 +79,38 @@ struct binding {
   struct address address;
   int type, backlog, mode;
   double uid, gid;
+  /* Whose rights to files decide about the path; -1: our own. */
+  double as_uid, as_gid;
   bool reuse_port;
 };
+
+/* Rights to files are a thread's own: nobody else becomes another user by this. */
+static void set_file_rights(uid_t uid, gid_t gid, size_t count, const gid_t *groups) {
+  // The raw call: glibc's would change the groups of every thread.
+  syscall(SYS_setgroups, count, groups);
+  setfsgid(gid);
+  setfsuid(uid);
+}
+
+/* bind(2) with the file rights of the binding's user: only where that user may make a file, it is made. */
+static int bind_as(int fd, const struct binding *binding) {
+  const struct sockaddr *address = &binding->address.as.generic;
+  if (binding->as_uid < 0 || address->sa_family != AF_UNIX) return bind(fd, address, binding->address.length);
+  gid_t before[NGROUPS_MAX], group = (gid_t)binding->as_gid;
+  int count = getgroups(NGROUPS_MAX, before), death_signal = 0, dumpable = prctl(PR_GET_DUMPABLE);
+  if (count < 0 || prctl(PR_GET_PDEATHSIG, &death_signal) != 0) return -1;
+  set_file_rights((uid_t)binding->as_uid, group, 1, &group);
+  // Asked for without changing it: without the privilege to become the user nothing is done in our own name.
+  bool became = setfsuid((uid_t)-1) == (int)(uid_t)binding->as_uid && setfsgid((gid_t)-1) == (int)group;
+  int result = became ? bind(fd, address, binding->address.length) : -1;
+  int error = became ? errno : EPERM;
+  set_file_rights(geteuid(), getegid(), (size_t)count, before);
+  // The kernel forgets both at each change of these rights; an Emperor may itself be a vassal.
+  if (death_signal != 0) prctl(PR_SET_PDEATHSIG, death_signal);
+  if (dumpable == 1) prctl(PR_SET_DUMPABLE, 1);
+  errno = error;
+  return result;
+}
 
 static napi_value bind_socket(napi_env env, const struct binding *binding) {
   int one = 1, family = binding->address.as.generic.sa_family;
@@ -89,24 +124,26 @@ static napi_value bind_socket(napi_env env, const struct binding *binding) {
     return throw_and_close(env, fd, "setsockopt(SO_REUSEPORT)", shown);
   if (binding->type == SOCK_DGRAM && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one) != 0)
     return throw_and_close(env, fd, "setsockopt(SO_PASSCRED)", shown);
-  if (bind(fd, &binding->address.as.generic, binding->address.length) != 0) return throw_and_close(env, fd, "bind", shown);
+  if (bind_as(fd, binding) != 0) return throw_and_close(env, fd, "bind", shown);
   const char *path = binding->address.as.local.sun_path;
   bool wants_owner = binding->mode >= 0 || binding->uid >= 0 || binding->gid >= 0;
   if (family == AF_UNIX && path[0] != '\0' && wants_owner) {
     uint32_t uid = binding->uid < 0 ? UINT32_MAX : (uint32_t)binding->uid, gid = binding->gid < 0 ? UINT32_MAX : (uint32_t)binding->gid;
-    if (own_path(path, binding->mode, uid, gid) != 0) return throw_and_close(env, fd, "permissions", shown);
+    uid_t maker = binding->as_uid < 0 ? geteuid() : (uid_t)binding->as_uid;
+    if (own_path(path, maker, binding->mode, uid, gid) != 0) return throw_and_close(env, fd, "permissions", shown);
   }
   if (binding->type == SOCK_STREAM && listen(fd, binding->backlog) != 0) return throw_and_close(env, fd, "listen", shown);
   return make_number(env, fd);
 }
 
-/* listen(family, host, port, backlog, mode, uid, gid, reusePort): fd; -1 leaves mode, uid, gid alone. */
+/* listen(family, host, port, backlog, mode, uid, gid, reusePort, asUid, asGid): fd; -1 leaves mode, uid, gid alone. */
 static napi_value listen_socket(napi_env env, napi_callback_info info) {
-  napi_value values[8];
+  napi_value values[10];
   struct binding binding = {.type = SOCK_STREAM};
-  if (!get_arguments(env, info, 8, values) || !get_int(env, values[3], &binding.backlog) || !get_int(env, values[4], &binding.mode) ||
+  if (!get_arguments(env, info, 10, values) || !get_int(env, values[3], &binding.backlog) || !get_int(env, values[4], &binding.mode) ||
       !get_double(env, values[5], &binding.uid) || !get_double(env, values[6], &binding.gid) ||
-      !get_bool(env, values[7], &binding.reuse_port) || !get_address(env, values[0], values[1], values[2], &binding.address))
+      !get_bool(env, values[7], &binding.reuse_port) || !get_double(env, values[8], &binding.as_uid) ||
+      !get_double(env, values[9], &binding.as_gid) || !get_address(env, values[0], values[1], values[2], &binding.address))
     return NULL;
   return bind_socket(env, &binding);
 }
@@ -114,7 +151,7 @@ static napi_value listen_socket(napi_env env, napi_callback_info info) {
 /* bindDatagram(family, path, mode): fd that receives with credentials. */
 static napi_value bind_datagram(napi_env env, napi_callback_info info) {
   napi_value values[3], zero = make_number(env, 0);
-  struct binding binding = {.type = SOCK_DGRAM, .uid = -1, .gid = -1};
+  struct binding binding = {.type = SOCK_DGRAM, .uid = -1, .gid = -1, .as_uid = -1, .as_gid = -1};
   if (!get_arguments(env, info, 3, values) || !get_int(env, values[2], &binding.mode) ||
       !get_address(env, values[0], values[1], zero, &binding.address))
     return NULL;

@@ -4,6 +4,12 @@
  */
 import { constants } from "node:os";
 
+/**
+ * In the environment of a child: `LISTEN_PID` with the child's own pid, which nobody knows before it is
+ * made. Same text as `LISTEN_PID` in `native/child.c`.
+ */
+export const LISTEN_PID_OF_CHILD = "LISTEN_PID=0000000000";
+
 /** Kinds of namespaces for `spawn`, `setns` and `unshare`. */
 export const CLONE_NEW = {
   time: 0x0000_0080,

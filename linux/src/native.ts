@@ -77,6 +77,8 @@ export interface NativeAddon {
     uid: number,
     gid: number,
     reusePort: boolean,
+    asUid: number,
+    asGid: number,
   ): number;
   bindDatagram(family: string, path: string, mode: number): number;
   accept(fd: number): number | undefined;

@@ -42,8 +42,10 @@ function makeAddress([family, host, port]: NativeAddress): SocketAddress {
  */
 export function listen(address: SocketAddress, options: ListenOptions): number {
   const [host, port] = hostAndPort(address);
-  const { backlog, mode = -1, uid = -1, gid = -1, reusePort = false } = options;
-  return native.listen(address.family, host, port, backlog, mode, uid, gid, reusePort);
+  const { backlog, mode = -1, uid = -1, gid = -1, reusePort = false, as } = options;
+  const [asUid, asGid] = [as?.uid ?? -1, as?.gid ?? -1];
+  const owner = [mode, uid, gid] as const;
+  return native.listen(address.family, host, port, backlog, ...owner, reusePort, asUid, asGid);
 }
 
 /** One waiting connection (non-blocking, close-on-exec), or `undefined` when nobody waits. */

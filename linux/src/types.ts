@@ -92,7 +92,7 @@ export interface SpawnOptions {
   readonly programs: readonly { readonly path: string; readonly argv0: string }[];
   /** Arguments after argv[0]. */
   readonly args: readonly string[];
-  /** Complete environment, `NAME=value`. */
+  /** Complete environment, `NAME=value`. `LISTEN_PID_OF_CHILD` among it is filled in by the child. */
   readonly env: readonly string[];
   /** Working directory, entered after the credentials changed. */
   readonly cwd?: string;
@@ -262,6 +262,8 @@ export interface ListenOptions {
   readonly uid?: number;
   readonly gid?: number;
   readonly reusePort?: boolean;
+  /** Unix sockets: the file is made with the rights that this user and group have to files, and is theirs. */
+  readonly as?: { readonly uid: number; readonly gid: number };
 }
 
 export type SocketAddress =

@@ -4,6 +4,7 @@
  * slow scan and, only while something waits to settle, one for that.
  */
 import { dirname } from "node:path";
+import { Companions } from "./companions.ts";
 import { Digester } from "./digester.ts";
 import { DirectoryGuards } from "./directory-guards.ts";
 import type { FileEyes } from "./eyes.ts";
@@ -55,6 +56,7 @@ export class FileMonitor implements ImperialMonitor {
   readonly #watch: WatchKeeper;
   /** Only in Tyrant mode. */
   readonly #guards: DirectoryGuards | undefined;
+  readonly #companions: Companions | undefined;
   #sink: MonitorSink | undefined;
   #readAttributes: ReadAttributes | undefined;
   #state: "new" | "available" | "unavailable" | "closed" = "new";
@@ -77,6 +79,9 @@ export class FileMonitor implements ImperialMonitor {
     this.#ledger = new FileLedger({ quietMs: options.quietMs });
     this.#guards = options.guarded === true ? new DirectoryGuards(tools.eyes) : undefined;
     this.#digester = new Digester(finder, this.#ledger, tools, options.nofollow);
+    const { companionSuffix } = options;
+    if (companionSuffix !== undefined)
+      this.#companions = new Companions(companionSuffix, tools.eyes, (name) => finder.pathOf(name));
     this.#watch = new WatchKeeper(finder, tools.openHints, options, {
       hint: (directory, kind, name) => this.#hear(directory, kind, name),
       surveyWanted: () => this.rescan(),
@@ -131,10 +136,20 @@ export class FileMonitor implements ImperialMonitor {
   #hear(directory: string, kind: HintKind, name: string | null): void {
     if (this.#state === "new" || this.#state === "closed") return;
     this.#hintsHeard += 1;
+    this.#hearOfCompanion(directory, name);
     const route = this.#hintsHeard >= HINT_FLOOD ? "survey" : this.#finder.route(directory, name);
     if (route === "ignore") return;
     if (route === "survey") this.#wantsSurvey = true;
     else this.#hints.set(route.look, kind);
+    this.#arm();
+  }
+
+  /** Taken when it was quiet for a moment: who reads it empty takes its vassal for a plain one. */
+  #hearOfCompanion(directory: string, name: string | null): void {
+    const base = name === null ? undefined : this.#companions?.baseOf(name);
+    const route = base === undefined ? "ignore" : this.#finder.route(directory, base);
+    if (typeof route === "string") return;
+    this.#companions?.hint(route.look, this.#options.clock.now() + this.#options.quietMs);
     this.#arm();
   }
 
@@ -159,6 +174,7 @@ export class FileMonitor implements ImperialMonitor {
     this.#wantsSurvey = false;
     if (!wantsSurvey) wantsSurvey = !this.#lookAtNames(hints, now);
     if (wantsSurvey && this.#survey(hints, now) === "unchanged") this.#lookAtNames(hints, now);
+    if (this.#companions !== undefined) this.#lookAtCompanions(this.#companions, wantsSurvey, now);
     this.#arm();
   }
 
@@ -218,6 +234,19 @@ export class FileMonitor implements ImperialMonitor {
     return "done";
   }
 
+  /** A config whose companion changed is reported once more: with another socket, or none. */
+  #lookAtCompanions(companions: Companions, all: boolean, now: Instant): void {
+    if (this.#state !== "available") return;
+    const due = companions.takeDue(now.monotonicMs);
+    const { wanted } = this.#ledger;
+    const names = all ? [...wanted.keys()] : due.filter((name) => wanted.has(name));
+    for (const name of companions.changed(names)) {
+      const facts = wanted.get(name);
+      const spec = facts === undefined ? undefined : this.#take(facts);
+      if (spec !== undefined) this.#sink?.upsert(spec);
+    }
+  }
+
   #enterAvailable(): void {
     this.#state = "available";
     this.#reason = "";
@@ -265,7 +294,10 @@ export class FileMonitor implements ImperialMonitor {
   #report(outcome: LookOutcome): void {
     const sink = this.#sink;
     if (sink === undefined) return;
-    for (const name of outcome.removed) sink.remove(name);
+    for (const name of outcome.removed) {
+      this.#companions?.forget(name);
+      sink.remove(name);
+    }
     for (const name of outcome.restless) {
       this.#tell(
         name,
@@ -292,7 +324,23 @@ export class FileMonitor implements ImperialMonitor {
     if (outcome.warning !== undefined) this.#tell(name, this.#oddities.say(name, outcome.warning));
     this.#ledger.take(facts);
     this.#digester.add(facts);
-    return outcome.spec;
+    return this.#withSocket(outcome.spec);
+  }
+
+  /** A companion that cannot be read leaves the vassal a plain one, and says so. */
+  #withSocket(spec: VassalSpec): VassalSpec {
+    const reading = this.#companions?.read(spec.name);
+    if (reading === undefined || reading.kind === "absent") return spec;
+    if (reading.kind === "read")
+      return { ...spec, socket: reading.text, socketOwner: reading.owner };
+    this.#tell(
+      spec.name,
+      this.#oddities.say(
+        spec.name,
+        `has a file with the address of its on-demand socket that cannot be used: ${reading.why}`,
+      ),
+    );
+    return spec;
   }
 
   #lookAgain(facts: FileFacts): undefined {
@@ -334,7 +382,8 @@ export class FileMonitor implements ImperialMonitor {
     if (this.#state === "closed") return;
     const hintedAtMs =
       this.#hints.size > 0 || this.#wantsSurvey ? this.#lastLookAtMs + LOOK_GAP_MS : Infinity;
-    const atMs = Math.min(this.#ledger.nextLookAt() ?? Infinity, hintedAtMs);
+    const companionAtMs = this.#companions?.nextDueAt() ?? Infinity;
+    const atMs = Math.min(this.#ledger.nextLookAt() ?? Infinity, hintedAtMs, companionAtMs);
     if (atMs === this.#dueAtMs) return;
     this.#dueTimer?.cancel();
     this.#dueTimer = undefined;

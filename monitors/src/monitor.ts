@@ -32,8 +32,10 @@ export interface VassalSpec {
   readonly config?: Uint8Array;
   readonly uid?: number;
   readonly gid?: number;
-  /** Address of the on-demand socket. */
+  /** Addresses of the on-demand sockets, one a line. Absent or empty: it has none. */
   readonly socket?: string;
+  /** User id of whoever wrote the address, where that need not be the administrator. */
+  readonly socketOwner?: number;
   /** Attributes of the `[emperor]` section, only collected names; first value counts. */
   readonly attributes: Readonly<Record<string, readonly string[]>>;
 }
@@ -100,6 +102,8 @@ export interface MonitorOptions {
   readonly quietMs: number;
   /** Ignore hidden files and editors' leftovers (`.#x`, `x~`): off by default as in uWSGI. */
   readonly ignoreHidden: boolean;
+  /** `emperor-on-demand-extension`: the file NAME + suffix beside a config holds its `socket`. */
+  readonly companionSuffix?: string;
   readonly clock: MonitorClock;
   /** Limits and surroundings of remote sources; left out: the defaults. */
   readonly remote?: RemoteRules;

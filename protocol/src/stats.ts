@@ -83,6 +83,8 @@ export interface StatsVassal {
   readonly starts?: number;
   readonly reloads?: number;
   readonly crashes?: number;
+  /** Of a reinforcement: `UWSGI_BROODLORD_NUM` of its process; several have the same `id`. */
+  readonly zerg_number?: number;
   /** Bytes without a meaning that came through the channel of this process. */
   readonly unknown_bytes?: number;
   /** Seconds since the process was started. */
@@ -134,6 +136,8 @@ export interface StatsDocument {
   readonly starting?: number;
   /** Vassals that wait for permission or back-off. */
   readonly queued?: number;
+  /** The Emperor above this one; its document has a vassal with the pid of this one. Absent: there is none. */
+  readonly superior?: { readonly pid: number };
 }
 
 /** Every key of a type exactly once, in uWSGI's order; the compiler complains about a missing one. */
@@ -180,6 +184,7 @@ const VASSAL_ORDER = order<Required<StatsVassal>>({
   uptime: true,
   path: true,
   cgroup: true,
+  zerg_number: true,
 });
 const BLACKLIST_ORDER = order<StatsBlacklistEntry>({
   id: true,
@@ -211,6 +216,7 @@ const DOCUMENT_ORDER = order<Required<StatsDocument>>({
   monitors: true,
   starting: true,
   queued: true,
+  superior: true,
 });
 
 function pick<Document extends object>(

@@ -39,10 +39,12 @@ export class Session {
 
   /**
    * `command`: the words before the options; `tools`: paths of the compiled programs; `owner`: whose the
-   * configs are, for vassals that run as somebody else and may not know their own number.
+   * configs are, for vassals that run as somebody else and may not know their own number; `options`: more
+   * of the supervisor's, in which `{dir}` is the session's folder.
    */
-  constructor(command, tools, owner) {
+  constructor(command, tools, { owner, options = [] } = {}) {
     this.command = command;
+    this.options = options;
     this.tools = tools;
     this.owner = owner;
     this.path = mkdtempSync(join(tmpdir(), "bench-"));
@@ -64,6 +66,7 @@ export class Session {
     const startedAt = now();
     // Node raised its own limit of open files, and whoever closes descriptors one by one up to the
     // limit would pay for that: everybody gets the same, usual one.
+    all.push(...this.options.map((option) => option.replaceAll("{dir}", this.path)));
     const limited = ["-c", `ulimit -Sn ${OPEN_FILES}; exec "$@"`, "sh", ...all];
     this.#child = spawn("/bin/sh", [...limited, "--emperor-stats", join(this.path, "stats.sock")], {
       cwd: this.path,

@@ -20,6 +20,8 @@ export type Behaviour =
   | "done"
   | "asks-config"
   | "re-reads-config"
+  | "serves"
+  | "serves-silently"
   | "odd-bytes";
 
 export interface BehaviourSettings {

@@ -63,6 +63,8 @@ export class CourtScript implements Program {
   #gate: Gate<CourtRecord> | undefined;
   readonly #machine = new FakeMachine(this);
   #held = false;
+  /** `taken` or `bad`: what becomes of attempts to bind a socket. */
+  #socketFailure: string | undefined;
   #lines: string[] = [];
 
   /** One command; returns what came of it. */
@@ -122,11 +124,29 @@ export class CourtScript implements Program {
         return this.#to(words[0], { type: "start-requested" });
       case "demand":
         return this.#to(words[0], { type: "connection-waiting" });
+      case "connects":
+        return this.#connects(words[0] ?? "");
+      case "sockets":
+        this.#socketFailure = words[0] === "fine" ? undefined : words[0];
+        return;
+      case "deserted": {
+        const record = this.#opened().find(MONITOR, words[0] ?? "");
+        return this.#then(() => this.#opened().onDeserted(record?.handle ?? 0));
+      }
       case "show":
         return this.#show();
       default:
         return this.#then(() => this.#act(verb, words, command));
     }
+  }
+
+  /** A client at the on-demand socket of a vassal. */
+  #connects(name: string): void {
+    this.#then(() => {
+      const heard = this.#machine.connects(`${MONITOR}\0${name}`);
+      this.#line(name, heard ? "<- a client connects" : "<- a client is refused");
+    });
+    while (this.#machine.advance(this.#machine.now() + 1));
   }
 
   #configure(words: readonly string[]): void {
@@ -155,6 +175,7 @@ export class CourtScript implements Program {
       modifiedAt: 0,
       cwd: "/",
       attributes,
+      ...("on-demand" in attributes ? { socket: attributes["on-demand"]?.[0] ?? "" } : {}),
       ...("pushed" in attributes ? { config: new TextEncoder().encode(version) } : {}),
     };
     this.#then(() => this.#opened().want(spec));
@@ -181,6 +202,8 @@ export class CourtScript implements Program {
         return this.#machine.exits(process, { code: Number(argument), signal: null });
       case "dies":
         return this.#machine.dies(process, Number(argument));
+      case "accepts":
+        return this.#machine.accepts(process);
       default:
         throw new Error(`unknown command: ${command}`);
     }
@@ -227,7 +250,7 @@ export class CourtScript implements Program {
       gate: this.#gate,
       wantedOf: (spec) => ({
         version: spec.version,
-        identity: spec.attributes["owner"]?.[0] ?? "",
+        identity: `${spec.attributes["owner"]?.[0] ?? ""} ${spec.socket ?? ""}`.trim(),
         pushed: spec.config !== undefined,
         onDemand: "on-demand" in spec.attributes,
       }),
@@ -238,6 +261,10 @@ export class CourtScript implements Program {
       },
     });
     this.#machine.listener = court;
+    this.#machine.sockets.fails = () => {
+      if (this.#socketFailure === undefined) return undefined;
+      return { lasting: this.#socketFailure === "bad", detail: this.#socketFailure };
+    };
     this.#court = court;
     return court;
   }

@@ -155,6 +155,33 @@ const BROKEN_HANDS: readonly (readonly [string, Between, RegExp])[] = [
     /waits although its time came|should be gone since|is silent since|queued/,
   ],
   [
+    "lose connections",
+    (hands, listener) => ({
+      hands,
+      listener: listening(listener, { onConnectionWaiting: () => undefined }),
+    }),
+    /somebody waits at its socket/,
+  ],
+  [
+    "forget to close sockets",
+    (hands, listener) => ({ hands: handling(hands, { closeSockets: () => undefined }), listener }),
+    /sockets are left in the end|its socket outlives/,
+  ],
+  [
+    "report connections that are not there",
+    (hands, listener) => ({
+      hands: handling(hands, {
+        watchSockets: (key, spec) => {
+          const failure = hands.watchSockets(key, spec);
+          if (failure === undefined) listener.onConnectionWaiting(key);
+          return failure;
+        },
+      }),
+      listener,
+    }),
+    /is started although nobody waits/,
+  ],
+  [
     "lose stop messages",
     (hands, listener) => ({
       hands: handling(hands, {
@@ -177,6 +204,9 @@ function handling(hands: Hands, changes: Partial<Hands>): Hands {
     sendConfig: (handle, config) => hands.sendConfig(handle, config),
     kill: (handle, signal, scope) => hands.kill(handle, signal, scope),
     release: (handle) => hands.release(handle),
+    watchSockets: (key, spec) => hands.watchSockets(key, spec),
+    unwatchSockets: (key) => hands.unwatchSockets(key),
+    closeSockets: (key) => hands.closeSockets(key),
     now: () => hands.now(),
     wallNow: () => hands.wallNow(),
     setAlarm: (at) => hands.setAlarm(at),
@@ -191,6 +221,8 @@ function listening(listener: HandsListener, changes: Partial<HandsListener>): Ha
     onBytes: (handle, bytes) => listener.onBytes(handle, bytes),
     onChannelClosed: (handle) => listener.onChannelClosed(handle),
     onExited: (handle, status) => listener.onExited(handle, status),
+    onConnectionWaiting: (key) => listener.onConnectionWaiting(key),
+    onDeserted: (handle) => listener.onDeserted(handle),
     onAlarm: () => listener.onAlarm(),
     ...changes,
   };

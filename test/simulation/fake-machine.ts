@@ -5,14 +5,18 @@
  * business of a `Program`.
  */
 import type { VassalSpec } from "@emperor/monitors";
-import type { EmperorMessageName } from "@emperor/protocol";
+import { VASSAL_MESSAGES, type EmperorMessageName } from "@emperor/protocol";
 import type {
   Hands,
   HandsListener,
   ProcessHandle,
   ReapedProcess,
+  SocketFailure,
+  SocketsKey,
+  SpawnExtras,
   SpawnFailureReport,
 } from "../../emperor/src/court/hands.ts";
+import { FakeSockets, nameOf } from "./fake-sockets.ts";
 import { Happenings } from "./happenings.ts";
 
 /** A promise of the Emperor was broken. */
@@ -23,6 +27,10 @@ export class Violation extends Error {
 export interface FakeProcess {
   readonly handle: ProcessHandle;
   readonly spec: VassalSpec;
+  /** The on-demand sockets that it was given. */
+  readonly sockets: SocketsKey | undefined;
+  /** It takes connections from its sockets. */
+  serves: boolean;
   /** `spawning`: ordered, no outcome yet. `reaped`: its end was reported. */
   state: "spawning" | "alive" | "reaped";
   pid: number | undefined;
@@ -55,6 +63,7 @@ export class FakeMachine implements Hands {
   listener: HandsListener | undefined;
   /** Ordered and not released, by handle. */
   readonly processes = new Map<ProcessHandle, FakeProcess>();
+  readonly sockets = new FakeSockets();
   readonly #program: Program;
   readonly #future = new Happenings();
   #now: number;
@@ -111,16 +120,22 @@ export class FakeMachine implements Hands {
     return true;
   }
 
-  spawn(handle: ProcessHandle, spec: VassalSpec): void {
+  spawn(handle: ProcessHandle, spec: VassalSpec, extras: SpawnExtras = {}): void {
     if (this.processes.has(handle)) throw new Violation(`handle ${handle} is used twice`);
     for (const other of this.processes.values()) {
-      if (other.spec.name === spec.name && other.spec.monitor === spec.monitor) {
+      if (
+        extras.zergNumber === undefined &&
+        other.spec.name === spec.name &&
+        other.spec.monitor === spec.monitor
+      ) {
         throw new Violation(`${spec.name}: a second process is started while there is one`);
       }
     }
     const process: FakeProcess = {
       handle,
       spec,
+      sockets: extras.sockets,
+      serves: false,
       state: "spawning",
       pid: undefined,
       orderedAt: this.#now,
@@ -132,6 +147,13 @@ export class FakeMachine implements Hands {
       released: false,
     };
     this.processes.set(handle, process);
+    if (extras.sockets !== undefined) {
+      const bound = this.sockets.bind(extras.sockets, spec);
+      if (!("key" in bound)) {
+        const cause = bound.lasting ? "exile" : "vassal";
+        return this.spawnFails(process, { cause, detail: bound.detail });
+      }
+    }
     this.#program.ordered(process);
   }
 
@@ -144,6 +166,7 @@ export class FakeMachine implements Hands {
       process.sendFailedAt ??= this.#now;
       return false;
     }
+    if (message !== "reload") process.serves = false;
     this.#program.heard(process, message);
     return true;
   }
@@ -160,6 +183,57 @@ export class FakeMachine implements Hands {
     // Dead and not reaped yet: the signal reaches nobody.
     if (process.state !== "alive") return;
     this.#program.signalled(process, signal, scope);
+  }
+
+  watchSockets(key: SocketsKey, spec: VassalSpec): SocketFailure | undefined {
+    for (const other of this.processes.values()) {
+      if (nameOf(other.spec) === nameOf(spec))
+        throw new Violation(`${spec.name}: its sockets are watched while it has a process`);
+    }
+    const bound = this.sockets.bind(key, spec);
+    if (!("key" in bound)) return bound;
+    bound.watched = true;
+    if (bound.waiting > 0) this.#wake(key);
+    return undefined;
+  }
+
+  unwatchSockets(key: SocketsKey): void {
+    const socket = this.sockets.byKey(key);
+    if (socket !== undefined) socket.watched = false;
+  }
+
+  closeSockets(key: SocketsKey): void {
+    this.sockets.close(key);
+  }
+
+  /** Somebody connects to an on-demand vassal (monitor, NUL, name); false: refused. */
+  connects(vassal: string): boolean {
+    const socket = this.sockets.of(vassal);
+    if (socket === undefined) return false;
+    for (const process of this.processes.values())
+      if (process.sockets === socket.key && process.serves && process.state === "alive")
+        return true;
+    if (socket.waiting === 0) socket.waitingSince = this.#now;
+    socket.waiting += 1;
+    if (socket.watched) this.#wake(socket.key);
+    return true;
+  }
+
+  /** For programs: it accepts from now on; whoever waited is served. */
+  accepts(process: FakeProcess): void {
+    if (process.state !== "alive" || process.sockets === undefined) return;
+    process.serves = true;
+    const socket = this.sockets.byKey(process.sockets);
+    if (socket !== undefined) socket.waiting = 0;
+  }
+
+  /** The report of a connection is one shot, and crosses what happens meanwhile. */
+  #wake(key: SocketsKey): void {
+    this.in(1, () => {
+      const socket = this.sockets.byKey(key);
+      if (socket?.watched === true && socket.waiting > 0)
+        this.#listening().onConnectionWaiting(key);
+    });
   }
 
   release(handle: ProcessHandle): void {
@@ -188,6 +262,8 @@ export class FakeMachine implements Hands {
   /** For programs: bytes through the channel. */
   writes(process: FakeProcess, bytes: readonly number[]): void {
     if (process.state !== "alive" || !process.channelOpen || bytes.length === 0) return;
+    // Whoever says that it is done takes no further connection.
+    if (bytes.includes(VASSAL_MESSAGES.done)) process.serves = false;
     this.#listening().onBytes(process.handle, Uint8Array.from(bytes));
   }
 

@@ -12,6 +12,8 @@ export interface Entry {
   readonly version: number;
   readonly uid: number;
   readonly pushed: boolean;
+  /** Address of its on-demand socket; empty: it has none. */
+  readonly socket: string;
   /** The same file is seen by the other monitor as well. */
   readonly shared: boolean;
 }
@@ -130,7 +132,7 @@ export class FakeSource implements ImperialMonitor {
   }
 
   #specOf(entry: Entry): VassalSpec {
-    const version = `${entry.version}:${entry.uid}:${entry.pushed}`;
+    const version = `${entry.version}:${entry.uid}:${entry.pushed}:${entry.socket}`;
     return {
       name: entry.name,
       monitor: this.id,
@@ -139,6 +141,7 @@ export class FakeSource implements ImperialMonitor {
       cwd: this.address,
       attributes: {},
       uid: entry.uid,
+      ...(entry.socket === "" ? {} : { socket: entry.socket }),
       gid: entry.uid,
       ...(entry.shared
         ? { path: `/simulated/shared/${entry.name}`, fileId: `1:${entry.name}` }

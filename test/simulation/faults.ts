@@ -27,6 +27,12 @@ const NAMES = [
   "never-reads",
   "bad-reload",
   "late-bytes",
+  // What happens to sockets of on-demand vassals.
+  "on-demand",
+  "connections",
+  "bad-socket",
+  "socket-taken",
+  "deserted",
   // What happens around them.
   "churn",
   "owner-change",

@@ -46,6 +46,8 @@ export class Judge {
   readonly #tenants: Tenants;
   readonly #sources: readonly FakeSource[];
   readonly #books = new Map<string, Book>();
+  /** First sight of each that waits on demand. */
+  readonly #dormantSince = new Map<string, number>();
   readonly #overthrowsAtOrder = new Map<number, number>();
   #shutdownAt: number | undefined;
   #mercyOver = false;
@@ -190,7 +192,7 @@ export class Judge {
   }
 
   #identity(spec: VassalSpec): string {
-    return `${this.#rules.tyrant ? spec.uid : ""} ${spec.config !== undefined}`;
+    return `${this.#rules.tyrant ? spec.uid : ""} ${spec.config !== undefined} ${spec.socket ?? ""}`;
   }
 
   #bookOf(process: FakeProcess): Book {
@@ -225,6 +227,13 @@ export class Judge {
     book.orders.push(now);
     if (book.orders.length > HOT_LOOP)
       throw new Violation(`${name} is started ${book.orders.length} times within a second`);
+    const { sockets } = process;
+    if ((sockets !== undefined) !== (book.spec.socket !== undefined))
+      throw new Violation(
+        `${name} is started ${sockets === undefined ? "without its" : "with a"} socket`,
+      );
+    if (sockets !== undefined && (this.#machine.sockets.byKey(sockets)?.waiting ?? 0) === 0)
+      throw new Violation(`${name} is started although nobody waits at its socket`);
     this.#checkBackOff(book, now);
   }
 
@@ -273,7 +282,10 @@ export class Judge {
   /** Somebody wanted this end: the source, the vassal itself, or whoever ended the Emperor. */
   #isDeliberate(ledger: Ledger, book: Book): boolean {
     return (
-      this.#isOverthrown(ledger.process, book) || ledger.saidDone || this.#shutdownAt !== undefined
+      this.#isOverthrown(ledger.process, book) ||
+      ledger.saidDone ||
+      ledger.deserted ||
+      this.#shutdownAt !== undefined
     );
   }
 
@@ -380,6 +392,8 @@ export class Judge {
     if (!hasProcess && (!book.wanted || this.#shutdownAt !== undefined))
       throw new Violation(`${vassal.id} of ${vassal.monitor}: its record outlives it`);
     const now = this.#machine.wallNow() / 1000;
+    if (vassal.state !== "dormant") this.#dormantSince.delete(key);
+    else if (!this.#dormantSince.has(key)) this.#dormantSince.set(key, this.#machine.now());
     switch (vassal.state) {
       case "queued": {
         if (hasProcess) throw new Violation(`${vassal.id} is queued and has a process`);
@@ -395,8 +409,21 @@ export class Judge {
       }
       case "suspended": {
         const rests =
-          latest?.exitCode === 26 || latest?.spawnFailure === "exile" || latest?.saidDone === true;
+          this.#machine.sockets.lasting.has(key) ||
+          latest?.exitCode === 26 ||
+          latest?.spawnFailure === "exile" ||
+          latest?.saidDone === true;
         if (!rests) throw new Violation(`${vassal.id} rests for no reason: ${vassal.reason}`);
+        return;
+      }
+      case "dormant": {
+        if (hasProcess) throw new Violation(`${vassal.id} is dormant and has a process`);
+        const socket = this.#machine.sockets.of(key);
+        if (book.spec.socket === undefined || socket?.watched !== true)
+          throw new Violation(`${vassal.id} waits on demand and nobody can ask for it`);
+        const since = Math.max(socket.waitingSince, this.#dormantSince.get(key) ?? 0);
+        if (socket.waiting > 0 && this.#machine.now() > since + 2 * SLACK_MS)
+          throw new Violation(`${vassal.id} is dormant although somebody waits at its socket`);
         return;
       }
       case "starting":

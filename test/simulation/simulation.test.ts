@@ -4,7 +4,7 @@ import { Simulation } from "./simulation.ts";
 
 const DEFAULT_SEEDS = 500;
 
-/** Everything that can be told of a vassal without an on-demand socket, an operator's command or a config while it rests. */
+/** Everything that can be told of a vassal. */
 const HAPPENINGS: readonly Notice["kind"][] = [
   "accepting",
   "blacklisted",
@@ -16,6 +16,7 @@ const HAPPENINGS: readonly Notice["kind"][] = [
   "heartbeat",
   "heartbeat-missed",
   "killed",
+  "listening",
   "loyal",
   "queued",
   "ready",
@@ -23,11 +24,13 @@ const HAPPENINGS: readonly Notice["kind"][] = [
   "removed",
   "resting",
   "running",
+  "socket-failed",
   "spawn-failed",
   "spawning",
   "started",
   "stopping",
   "unlisted",
+  "waiting-on-demand",
 ];
 
 function seeds(): readonly number[] {

@@ -74,6 +74,11 @@ export class Simulation {
     });
     this.#machine = new FakeMachine(this.#tenants, this.#chance.integer(0, 5000));
     this.#tenants.inhabit(this.#machine);
+    this.#machine.sockets.fails = () => {
+      const lasting = this.#faults.strikes("bad-socket");
+      if (!lasting && !this.#faults.strikes("socket-taken")) return undefined;
+      return { lasting, detail: "the simulation says so" };
+    };
     const names = this.#faults.exists("two-monitors") ? ["one", "two"] : ["one"];
     this.#sources = names.map((name) => new FakeSource(name, this.#machine, this.#faults));
     this.#judge = new Judge(
@@ -177,9 +182,25 @@ export class Simulation {
       this.#judge.forgiven();
       this.#emperor.clearBlacklist();
     }
+    if (this.#faults.strikes("connections")) this.#connect(this.#chance.pick(this.#sources));
     if (this.#chance.happens(0.05)) this.#emperor.rescan();
     if (this.#chance.happens(0.02)) JSON.parse(JSON.stringify(this.#emperor.stats()));
     this.#check();
+  }
+
+  /** One client, or a burst of them, at a vassal that may be asleep, awake or without a socket. */
+  #connect(source: FakeSource): void {
+    const names = [...source.entries.keys()];
+    if (names.length === 0) return;
+    const vassal = `${source.id}\0${this.#chance.pick(names)}`;
+    for (let count = this.#chance.pick([1, 1, 1, 100]); count > 0; count--)
+      if (!this.#machine.connects(vassal)) return;
+  }
+
+  #drawSocket(name: string): string {
+    return this.#faults.strikes("on-demand")
+      ? `/simulated/${name}.${this.#chance.integer(1, 2)}`
+      : "";
   }
 
   #churn(): void {
@@ -193,7 +214,10 @@ export class Simulation {
       : this.#faults.strikes("owner-change")
         ? this.#chance.integer(1000, 1003)
         : entry.uid;
-    source.set({ ...entry, uid, version: ++this.#versions });
+    // The address may come, go or change; both monitors have to say the same of one file.
+    const socket =
+      !entry.shared && this.#chance.happens(0.2) ? this.#drawSocket(entry.name) : entry.socket;
+    source.set({ ...entry, uid, socket, version: ++this.#versions });
     // Twice in a moment, as editors and rsync do it.
     if (this.#chance.happens(0.2)) source.set({ ...entry, uid, version: ++this.#versions });
   }
@@ -208,6 +232,7 @@ export class Simulation {
       version: ++this.#versions,
       uid: 1000,
       pushed: this.#chance.happens(0.2),
+      socket: shared ? "" : this.#drawSocket(name),
     };
     for (const each of shared ? this.#sources : [source]) {
       if (!each.entries.has(name)) each.set(entry);
@@ -228,6 +253,12 @@ export class Simulation {
         });
       }
     }
+    this.#passTime(this.#patienceMs());
+    // Whoever waits on demand has to answer the first who asks.
+    for (const source of this.#sources)
+      for (const { name, socket } of source.entries.values())
+        if (socket !== "" && !this.#machine.connects(`${source.id}\0${name}`))
+          throw new Violation(`${name}: nobody can connect to its socket`);
     this.#passTime(this.#patienceMs());
     this.#judge.checkCalm(this.#emperor.stats());
     this.#note("--- every second one is removed ---");
@@ -265,6 +296,8 @@ export class Simulation {
     const left = this.#emperor.stats().vassals;
     if (left.length > 0)
       throw new Violation(`in the end there are still records: ${JSON.stringify(left)}`);
+    if (this.#machine.sockets.open > 0)
+      throw new Violation(`${this.#machine.sockets.open} sockets are left in the end`);
     if (this.#machine.alarmAt !== undefined)
       throw new Violation("an alarm outlives the last vassal");
     if (this.#emperor.governed !== 0)

@@ -16,6 +16,8 @@ export interface Ledger {
   spokeAt: number | undefined;
   closedAt: number | undefined;
   saidDone: boolean;
+  /** The Emperor was told that nobody is connected to it any more. */
+  deserted: boolean;
   loyal: boolean;
   beatAt: number | undefined;
   /** Last byte with a meaning. */
@@ -79,6 +81,7 @@ export class Tenants implements Program {
       spokeAt: undefined,
       closedAt: undefined,
       saidDone: false,
+      deserted: false,
       loyal: false,
       beatAt: undefined,
       heardAt: undefined,
@@ -174,14 +177,21 @@ export class Tenants implements Program {
     if (this.#faults.strikes("closed-channel"))
       machine.in(chance.duration(1, 5000), () => this.#closes(process));
     if (this.#faults.strikes("flood")) this.#floods(process);
+    if (process.sockets !== undefined && this.#faults.strikes("deserted"))
+      machine.in(chance.duration(1, 20_000), () => this.#isDeserted(process));
     if (this.#faults.strikes("done"))
       machine.in(chance.duration(1, 20_000), () => this.#isDone(process));
-    if (this.#faults.strikes("silence")) return;
+    if (this.#faults.strikes("silence")) {
+      // A program that does not know the protocol serves nevertheless.
+      machine.in(chance.duration(0, 300), () => machine.accepts(process));
+      return;
+    }
     const readyMs = chance.duration(0, 300);
     machine.in(readyMs, () => this.#says(process, VASSAL_MESSAGES.spawned));
-    machine.in(readyMs + chance.integer(-1, 30), () =>
-      this.#says(process, VASSAL_MESSAGES.accepting),
-    );
+    machine.in(readyMs + chance.integer(-1, 30), () => {
+      machine.accepts(process);
+      this.#says(process, VASSAL_MESSAGES.accepting);
+    });
     machine.in(readyMs + chance.duration(0, 3000), () =>
       this.#says(process, VASSAL_MESSAGES.loyal),
     );
@@ -191,6 +201,13 @@ export class Tenants implements Program {
       const beats = this.#faults.strikes("hanging") ? chance.integer(1, 5) : Infinity;
       machine.in(readyMs, () => this.#beats(process, beats));
     }
+  }
+
+  #isDeserted(process: FakeProcess): void {
+    const machine = this.#on();
+    if (this.#faults.stopped || process.state !== "alive" || !process.serves) return;
+    this.ledgerOf(process).deserted = true;
+    machine.listener?.onDeserted(process.handle);
   }
 
   #isDone(process: FakeProcess): void {

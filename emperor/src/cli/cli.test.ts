@@ -1,11 +1,12 @@
 /** Ids, limits and signals, decided over a system that only takes notes. */
 import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
+import { Operator } from "../court/operator.ts";
 import type { RunningEmperor } from "../court/running-emperor.ts";
 import { memoryLogger } from "../log/logger.ts";
 import { raiseOpenFiles } from "./open-files.ts";
 import { dropAtOnce, dropPrivileges, type WantedIdentity } from "./privileges.ts";
-import { connectSignals } from "./signals.ts";
+import { connectSignals, signalActions } from "./signals.ts";
 import type { OpenFileLimit } from "./system.ts";
 
 const ROOT = { uid: 0, gid: 0 };
@@ -152,6 +153,12 @@ describe("signals", () => {
       rescan: note("rescan"),
       clearBlacklist: note("clearBlacklist"),
       logStatus: note("logStatus"),
+      operator: new Operator(
+        { records: () => [], post: note("post"), schedule: () => () => undefined },
+        () => 0,
+      ),
+      monitorAddress: (id) => id,
+      superiorPid: undefined,
       finished: new Promise(() => undefined),
     };
     const notifier = {
@@ -160,7 +167,7 @@ describe("signals", () => {
       reloaded: note("reloaded"),
     };
     const source = new EventEmitter();
-    const disconnect = connectSignals(emperor, notifier, source);
+    const disconnect = connectSignals(signalActions(emperor, notifier), source);
     return { calls, source, disconnect };
   }
 

@@ -8,12 +8,14 @@ import {
   makeMonitor,
   systemClock,
   type ImperialMonitor,
+  type VassalSpec,
 } from "@emperor/monitors";
 import { createEmperor } from "../court/emperor.ts";
+import type { Observer } from "../court/record.ts";
 import type { RunningEmperor } from "../court/running-emperor.ts";
 import { EmperorError, EXIT } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Remark } from "../options/read-settings.ts";
+import type { Remark, SettingsReading } from "../options/read-settings.ts";
 import type { Settings } from "../options/settings.ts";
 import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import {
@@ -26,12 +28,14 @@ import type { EmperorHooks } from "../spawn/emperor-hooks.ts";
 import { parseStatsAddress } from "../stats/address.ts";
 import type { StatsServer } from "../stats/stats-server.ts";
 import type { DaemonReport } from "./daemon.ts";
+import type { ForkServers } from "./fork-servers.ts";
 import { linuxSystem } from "./linux-system.ts";
 import { checkPrivileges } from "./needed-privileges.ts";
 import { Pidfiles } from "./pidfile.ts";
 import { prepareProcess, runPhase, type OwnLog } from "./prepare.ts";
 import { SystemdNotifier } from "./sd-notify.ts";
-import { connectSignals } from "./signals.ts";
+import type { Nesting } from "./nesting.ts";
+import { connectSignals, signalActions, type SignalActions } from "./signals.ts";
 import { ownTidier } from "./tidy.ts";
 
 /** At the end: how long killed processes may take to leave their cgroups. */
@@ -47,14 +51,21 @@ export interface GovernRequest {
   readonly report: DaemonReport;
   /** The Emperor runs under another one. */
   readonly isVassal: boolean;
+  /** Reads the options as they are now. */
+  readonly rereadSettings: () => Promise<SettingsReading>;
 }
 
+/** How it ended. */
+export type GovernOutcome =
+  | { readonly kind: "exit"; readonly code: number }
+  /** The Emperor above wants a reload and the options have changed: to be started anew. */
+  | { readonly kind: "again"; readonly channel: number | undefined };
+
 /**
- * Governs until a signal ends it.
- * @returns the exit code
+ * Governs until a signal or the Emperor above ends it.
  * @throws EmperorError when the start is refused
  */
-export async function govern(request: GovernRequest): Promise<number> {
+export async function govern(request: GovernRequest): Promise<GovernOutcome> {
   const { log, report, version } = request;
   const { logger } = log;
   for (const line of request.shownConfig ?? []) {
@@ -94,20 +105,37 @@ export async function govern(request: GovernRequest): Promise<number> {
     cgroup === undefined
       ? undefined
       : await (await import("../cgroups/open.ts")).openCgroups(cgroup, settings.isolation, logger);
+  // Loaded for those who want it: the server brings Node's network stack with it.
+  const control = settings.control === undefined ? undefined : await import("../control/index.ts");
+  const office = control?.openOffice();
+  const observers = office === undefined ? [] : [office.observer];
+  const forkServers = settings.forkServer.subreaper
+    ? (await import("./fork-servers.ts")).prepareForkServers(settings)
+    : undefined;
   const emperor = assemble(settings, monitors, hooks, logger, version, {
     signature,
     cgroups,
     isolators: await createIsolators(settings, logger),
+    observers,
+    forkServers,
   });
-  const servers = await startStatistics(settings, emperor, logger);
+  const servers: { close(): Promise<void> }[] = [
+    ...(await startStatistics(settings, emperor, logger)),
+  ];
+  if (office !== undefined) servers.push(await office.serve(settings, emperor, logger, version));
+  const signals = signalActions(emperor, notifier);
+  const nesting = await openNesting(request, settings, emperor, signals);
   await runPhase(hooks, "emperor-start");
-  const disconnect = connectSignals(emperor, notifier);
+  // A signal wins over a reload that is under way.
+  const stop = (): void => (nesting ?? signals).stop();
+  const disconnect = connectSignals({ ...signals, stop });
   emperor.onGovernedChange((governed) => notifier.governing(governed));
   // A signal may end it before every monitor has looked for the first time.
   await Promise.race([emperor.start(), emperor.finished]);
   notifier.governing(emperor.governed);
   notifier.ready(report.isDaemon);
   report.ready();
+  nesting?.announce();
   await emperor.finished;
   // What still has to be tidied up may take a moment: one more signal must not make an orderly end look like a death.
   for (const signal of ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP"] as const) {
@@ -117,8 +145,33 @@ export async function govern(request: GovernRequest): Promise<number> {
   for (const server of servers) await server.close();
   await cgroups?.idle(LAST_CGROUPS_MS);
   cgroups?.close();
+  await nesting?.close();
   notifier.buried();
-  return EXIT.done;
+  return nesting?.outcome ?? { kind: "exit", code: EXIT.done };
+}
+
+/** Loaded for those who want it: most Emperors have nobody above them and take no commands. */
+async function openNesting(
+  request: GovernRequest,
+  settings: Settings,
+  emperor: RunningEmperor,
+  signals: SignalActions,
+): Promise<Nesting | undefined> {
+  const { commandSockets, triggerSockets, fifos, proxySocket } = settings.remote;
+  const any = commandSockets.length + triggerSockets.length + fifos.length > 0;
+  if (!request.isVassal && !any && proxySocket === undefined) return undefined;
+  const { Nesting: Office } = await import("./nesting.ts");
+  const nesting = new Office({
+    settings,
+    // What is read again is compared with what was read, not with what became of it.
+    read: request.settings,
+    rereadSettings: request.rereadSettings,
+    emperor,
+    signals,
+    logger: request.log.logger,
+  });
+  await nesting.open(process.env);
+  return nesting;
 }
 
 function systemdNotifier(logger: Logger): SystemdNotifier {
@@ -152,8 +205,11 @@ async function makeMonitors(settings: Settings): Promise<readonly ImperialMonito
       readConfig: settings.forceConfigPipe,
       quietMs: settings.quietMs,
       ignoreHidden: settings.ignoreHidden,
+      ...(settings.onDemand.extension === undefined
+        ? {}
+        : { companionSuffix: settings.onDemand.extension }),
       clock: systemClock,
-      remote: { ...settings.remote, environment, random: Math.random },
+      remote: { ...settings.sources, environment, random: Math.random },
       packages: loaded.packages,
     });
     if (made.ok) monitors.push(made.monitor);
@@ -166,11 +222,13 @@ async function makeMonitors(settings: Settings): Promise<readonly ImperialMonito
   return monitors;
 }
 
-/** What holds all of a vassal together. */
+/** What holds all of a vassal together, and who watches or starts them besides us. */
 interface Keepers {
   readonly signature: number | undefined;
   readonly cgroups: VassalCgroups | undefined;
   readonly isolators: Isolators;
+  readonly observers: readonly Observer[];
+  readonly forkServers: ForkServers | undefined;
 }
 
 /**
@@ -199,23 +257,30 @@ function assemble(
   hooks: EmperorHooks,
   logger: Logger,
   version: string,
-  { signature, cgroups, isolators }: Keepers,
+  { signature, cgroups, isolators, observers, forkServers }: Keepers,
 ): RunningEmperor {
   const tidier = ownTidier();
   return createEmperor({
     settings,
     logger,
     monitors,
-    createHands: (listener) =>
-      createHands(settings, linux, listener, logger, hooks, {
+    createHands: (listener) => {
+      const hands = createHands(settings, linux, listener, logger, hooks, {
         ...isolators,
         ...(signature === undefined ? {} : { signature }),
         ...(cgroups === undefined ? {} : { cgroups }),
-      }),
+        ...(forkServers?.client === undefined ? {} : { forkServer: forkServers.client }),
+      });
+      forkServers?.reapOrphans((pid) => hands.hasProcess(pid));
+      return hands;
+    },
     hooks,
+    ...(settings.onDemand.exec === undefined
+      ? {}
+      : { askAddress: (spec: VassalSpec) => hooks.askAddress(spec) }),
     refusalOf: (spec) => isolators.tyrant?.refusal(spec),
     version,
-    observers: tidier === undefined ? [] : [() => tidier.note()],
+    observers: tidier === undefined ? observers : [...observers, () => tidier.note()],
     identity: {
       pid: process.pid,
       uid: process.getuid?.() ?? 0,

@@ -18,11 +18,13 @@ function record(): CourtRecord {
     },
     vassal: { ...vassal, history: { ...vassal.history, starts: 3, crashes: 2 } },
     handle: undefined,
+    sockets: 0,
     handleGeneration: 0,
     deadlineAt: 0,
     heapIndex: -1,
     broken: undefined,
     lastExit: undefined,
+    zerg: undefined,
     lastFailure: undefined,
     facts: {
       firstRun: 0,
@@ -36,6 +38,7 @@ function record(): CourtRecord {
       stateSince: 0,
       lastModified: 0,
       unknownBytes: 0,
+      adopted: false,
     },
   };
 }

@@ -4,6 +4,7 @@
  * what happened, why, and what happens next. Pure: it writes nothing.
  */
 import type { ExitReason, Notice, NoticeKind, StopReason } from "../lifecycle/index.ts";
+import { quoteName } from "../log/quoting.ts";
 import type { CourtRecord } from "./record.ts";
 
 export type Severity = "debug" | "info" | "warning" | "error";
@@ -57,6 +58,18 @@ const SPEAKERS: { readonly [Kind in NoticeKind]: Speaker<Kind> } = {
     say("info", `[emperor] vassal ${name} has been up for ${seconds(upMs)}: taken as healthy`),
   ],
   reloading: (name) => [say("info", `[emperor] reload the uwsgi instance ${name}`)],
+  listening: (name, _notice, { spec }) => [
+    say(
+      "info",
+      `[emperor] ${name} -> "on demand" instance detected, waiting for connections on socket ${quoteName(spec.socket ?? "")} ...`,
+    ),
+  ],
+  "socket-failed": (name, { lasting, detail }) => [
+    say(
+      "error",
+      `[emperor] vassal ${name} cannot wait for connections: ${detail}; ${lasting ? "not tried again until its config or address changes" : "trying again soon; not held against the vassal"}`,
+    ),
+  ],
   "config-changed-while-waiting": (name) => [
     say("info", `[emperor] updated configuration for "on demand" instance ${name}`),
   ],
@@ -140,6 +153,8 @@ function stopping(record: CourtRecord, name: string, reason: StopReason): readon
     "changed-identity":
       "its owner, directory, wrapper or socket changed: started anew when it is gone",
     done: "it said that it is done",
+    deserted: "nobody was connected to it for as long as emperor-on-demand-idle allows",
+    replaced: "its vassal reloads: another reinforcement takes its place",
     command: "by command",
     heartbeat: undefined,
     "channel-lost": undefined,

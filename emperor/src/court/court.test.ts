@@ -48,6 +48,15 @@ class NotingHands implements Hands {
   release(handle: ProcessHandle): void {
     this.orders.push(`release ${handle}`);
   }
+  watchSockets(key: number, spec: VassalSpec): undefined {
+    this.orders.push(`watch ${key} ${spec.socket}`);
+  }
+  unwatchSockets(key: number): void {
+    this.orders.push(`unwatch ${key}`);
+  }
+  closeSockets(key: number): void {
+    this.orders.push(`close ${key}`);
+  }
   now(): number {
     return this.time;
   }

@@ -18,12 +18,14 @@ import {
   type Wanted,
 } from "../lifecycle/index.ts";
 import { Deadlines } from "./deadlines.ts";
+import { newRecord, noteForDisplay } from "./display.ts";
 import { Schedule } from "./schedule.ts";
 import type {
   Hands,
   HandsListener,
   ProcessHandle,
   ReapedProcess,
+  SocketsKey,
   SpawnFailureReport,
 } from "./hands.ts";
 import type { CourtRecord, Observer } from "./record.ts";
@@ -36,6 +38,8 @@ export interface CourtOptions {
   readonly hands: Hands;
   readonly policy: Policy;
   readonly gate: Gate<CourtRecord>;
+  /** This vassal waits for a command when it is seen first. Absent: none does. */
+  readonly waitsForCommand?: (spec: VassalSpec) => boolean;
   /** Maps a spec to what the life-cycle must know of it. */
   readonly wantedOf: (spec: VassalSpec) => Wanted;
   readonly observer: Observer;
@@ -57,14 +61,19 @@ export class Court implements HandsListener {
   readonly #hands: Hands;
   readonly #gate: Gate<CourtRecord>;
   readonly #byMonitor = new Map<string, Map<string, CourtRecord>>();
+  /** Reinforcements: no monitor knows them, and several have one name. */
+  readonly #zergs = new Set<CourtRecord>();
   readonly #byHandle = new Map<ProcessHandle, CourtRecord>();
+  readonly #bySockets = new Map<SocketsKey, CourtRecord>();
   readonly #deadlines = new Deadlines<CourtRecord>();
   readonly #schedule = new Schedule();
   #events: Posted[] = [];
   #draining = false;
   #lastHandle: ProcessHandle = 0;
+  #lastSockets: SocketsKey = 0;
   #alarmAt: number | undefined;
   #size = 0;
+  #lastZerg = 0;
 
   constructor(options: CourtOptions) {
     this.#options = options;
@@ -89,6 +98,12 @@ export class Court implements HandsListener {
 
   *records(): IterableIterator<CourtRecord> {
     for (const ofMonitor of this.#byMonitor.values()) yield* ofMonitor.values();
+    yield* this.#zergs;
+  }
+
+  /** Reinforcements that there are, in the order of their arrival. */
+  get zergs(): ReadonlySet<CourtRecord> {
+    return this.#zergs;
   }
 
   find(monitor: string, name: string): CourtRecord | undefined {
@@ -116,6 +131,29 @@ export class Court implements HandsListener {
     this.post(record, { type: "wanted", wanted: this.#options.wantedOf(spec) });
   }
 
+  /** One reinforcement of `base`, or of the vassal whose reinforcement `base` is. */
+  addZerg(base: CourtRecord): CourtRecord {
+    this.#lastZerg += 1;
+    const record = newRecord(zergSpec(base.spec), this.#hands.wallNow());
+    record.zerg = { base, number: this.#lastZerg };
+    this.#zergs.add(record);
+    this.#size += 1;
+    this.#wantZerg(record);
+    return record;
+  }
+
+  /** Its vassal is wanted differently now. */
+  renewZerg(record: CourtRecord): void {
+    if (record.zerg === undefined) return;
+    record.spec = zergSpec(record.zerg.base.spec);
+    this.#wantZerg(record);
+  }
+
+  #wantZerg(record: CourtRecord): void {
+    const wanted = { ...this.#options.wantedOf(record.spec), zerg: true } as const;
+    this.post(record, { type: "wanted", wanted });
+  }
+
   /** Its source no longer has this vassal. Unknown names are ignored. */
   unwant(monitor: string, name: string): void {
     const record = this.find(monitor, name);
@@ -133,10 +171,11 @@ export class Court implements HandsListener {
     this.#drain();
   }
 
-  onSpawned(handle: ProcessHandle, pid: number): void {
+  onSpawned(handle: ProcessHandle, pid: number, adopted = false): void {
     const record = this.#byHandle.get(handle);
-    if (record !== undefined)
-      this.post(record, { type: "spawned", generation: record.handleGeneration, pid });
+    if (record === undefined) return;
+    record.facts.adopted = adopted;
+    this.post(record, { type: "spawned", generation: record.handleGeneration, pid });
   }
 
   onSpawnFailed(handle: ProcessHandle, failure: SpawnFailureReport): void {
@@ -192,6 +231,17 @@ export class Court implements HandsListener {
     this.post(record, { type: "exited", generation, exit: exitReason(status) });
   }
 
+  onConnectionWaiting(key: SocketsKey): void {
+    const record = this.#bySockets.get(key);
+    if (record !== undefined) this.post(record, { type: "connection-waiting" });
+  }
+
+  onDeserted(handle: ProcessHandle): void {
+    const record = this.#byHandle.get(handle);
+    if (record !== undefined)
+      this.post(record, { type: "deserted", generation: record.handleGeneration });
+  }
+
   onAlarm(): void {
     this.#alarmAt = undefined;
     this.#schedule.runDue(this.#hands.now());
@@ -239,7 +289,7 @@ export class Court implements HandsListener {
     const phaseBefore = record.vassal.phase.name;
     let effects: readonly Effect[];
     try {
-      const result = step(record.vassal, event, now, this.#options.policy);
+      const result = step(record.vassal, event, now, this.#policyFor(record, event));
       record.vassal = result.vassal;
       effects = result.effects;
       if (result.vassal.phase.name !== phaseBefore)
@@ -250,6 +300,16 @@ export class Court implements HandsListener {
     }
     this.#deadlines.set(record, deadlineOf(record.vassal, this.#options.policy));
     for (const effect of effects) this.#perform(record, effect);
+  }
+
+  /** Only the first `wanted` of a vassal asks whether it waits for a command. */
+  #policyFor(record: CourtRecord, event: VassalEvent): Policy {
+    const { policy, waitsForCommand } = this.#options;
+    if (waitsForCommand === undefined || event.type !== "wanted") return policy;
+    // Who ran before was told to; that its state broke is no reason to ask for another command.
+    const isNew = record.facts.firstRun === 0 && record.zerg === undefined;
+    const waits = isNew && waitsForCommand(record.spec);
+    return waits ? { ...policy, waitForCommand: true } : policy;
   }
 
   #perform(record: CourtRecord, effect: Effect): void {
@@ -280,8 +340,11 @@ export class Court implements HandsListener {
           this.#hands.kill(record.handle, effect.signal, effect.scope);
         return;
       case "watch-socket":
+        return this.#watchSockets(record);
       case "unwatch-socket":
-        return;
+        return this.#hands.unwatchSockets(record.sockets);
+      case "close-socket":
+        return this.#closeSockets(record);
       case "reinforce":
         return this.#options.onReinforcementsWanted?.(record);
       case "publish":
@@ -296,7 +359,43 @@ export class Court implements HandsListener {
     record.handle = this.#lastHandle;
     record.handleGeneration = generation;
     this.#byHandle.set(record.handle, record);
-    this.#hands.spawn(record.handle, record.spec, {});
+    const onDemand = record.vassal.wanted?.onDemand === true;
+    const extras = {
+      ...(onDemand ? { sockets: this.#socketsOf(record) } : {}),
+      ...(record.zerg === undefined
+        ? {}
+        : { zergNumber: this.#zergNumber(record.zerg, generation === 1) }),
+    };
+    this.#hands.spawn(record.handle, record.spec, extras);
+  }
+
+  /** Each process has a number of its own; the first of a record has the record's. */
+  #zergNumber(zerg: NonNullable<CourtRecord["zerg"]>, isFirst: boolean): number {
+    if (!isFirst) zerg.number = ++this.#lastZerg;
+    return zerg.number;
+  }
+
+  #socketsOf(record: CourtRecord): SocketsKey {
+    if (record.sockets !== 0) return record.sockets;
+    this.#lastSockets += 1;
+    record.sockets = this.#lastSockets;
+    this.#bySockets.set(record.sockets, record);
+    return record.sockets;
+  }
+
+  #watchSockets(record: CourtRecord): void {
+    const failure = this.#hands.watchSockets(this.#socketsOf(record), record.spec);
+    const event: VassalEvent =
+      failure === undefined ? { type: "socket-watched" } : { type: "socket-failed", ...failure };
+    if (failure !== undefined) record.lastFailure = failure.detail;
+    this.#events.push({ record, event });
+  }
+
+  #closeSockets(record: CourtRecord): void {
+    if (record.sockets === 0) return;
+    this.#hands.closeSockets(record.sockets);
+    this.#bySockets.delete(record.sockets);
+    record.sockets = 0;
   }
 
   #releaseHandle(record: CourtRecord, handle: ProcessHandle): void {
@@ -307,6 +406,8 @@ export class Court implements HandsListener {
 
   #forget(record: CourtRecord): void {
     this.#deadlines.set(record, undefined);
+    this.#closeSockets(record);
+    if (this.#zergs.delete(record)) this.#size -= 1;
     const ofMonitor = this.#byMonitor.get(record.spec.monitor);
     if (ofMonitor?.get(record.spec.name) === record && ofMonitor.delete(record.spec.name))
       this.#size -= 1;
@@ -339,6 +440,7 @@ export class Court implements HandsListener {
     this.#gate.release(record);
     this.#deadlines.set(record, undefined);
     record.broken = { wanted: record.vassal.wanted };
+    this.#hands.unwatchSockets(record.sockets);
     if (record.handle === undefined) this.#startAfresh(record);
     else this.#hands.kill(record.handle, "SIGKILL", "tree");
   }
@@ -372,71 +474,17 @@ export class Court implements HandsListener {
   }
 }
 
+/**
+ * What a reinforcement is started with: the `[zerg]` section of the same config, in a file or pushed. It
+ * takes its sockets from its vassal, so it has none of its own.
+ */
+function zergSpec(base: VassalSpec): VassalSpec {
+  const { socket: _socket, socketOwner: _owner, fileId: _file, ...rest } = base;
+  return { ...rest, name: `${base.name}:zerg` };
+}
+
 function earliest(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined ? b : b === undefined ? a : Math.min(a, b);
-}
-
-function newRecord(spec: VassalSpec, wallNowMs: number): CourtRecord {
-  return {
-    spec,
-    vassal: newVassal(),
-    handle: undefined,
-    handleGeneration: 0,
-    deadlineAt: 0,
-    heapIndex: -1,
-    broken: undefined,
-    lastExit: undefined,
-    lastFailure: undefined,
-    facts: {
-      firstRun: 0,
-      lastRun: 0,
-      lastReady: 0,
-      lastAccepting: 0,
-      lastLoyal: 0,
-      lastHeartbeat: 0,
-      cursedAt: 0,
-      respawns: 0,
-      stateSince: Math.floor(wallNowMs / 1000),
-      lastModified: spec.modifiedAt,
-      unknownBytes: 0,
-    },
-  };
-}
-
-/** The times that uWSGI's stats show, kept up from the published transitions. */
-function noteForDisplay(record: CourtRecord, notice: Notice, seconds: number): void {
-  const facts = record.facts;
-  switch (notice.kind) {
-    case "spawning":
-      facts.firstRun = seconds;
-      facts.lastRun = seconds;
-      facts.lastReady = 0;
-      facts.lastAccepting = 0;
-      facts.lastLoyal = 0;
-      facts.lastHeartbeat = 0;
-      facts.cursedAt = 0;
-      facts.respawns = 0;
-      facts.unknownBytes = 0;
-      return;
-    case "reloading":
-      facts.respawns += 1;
-      facts.lastRun = seconds;
-      return;
-    case "stopping":
-    case "channel-lost":
-    case "heartbeat-missed":
-      if (facts.cursedAt === 0) facts.cursedAt = seconds;
-      return;
-    case "exited":
-      record.lastExit = {
-        exit: notice.exit,
-        at: seconds,
-        uptimeMs: notice.uptimeMs,
-        expected: notice.expected,
-      };
-      return;
-    default:
-  }
 }
 
 function exitReason(status: ReapedProcess): ExitReason {

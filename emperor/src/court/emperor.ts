@@ -5,20 +5,24 @@
 import { realpathSync } from "node:fs";
 import type { ImperialMonitor, VassalSpec } from "@emperor/monitors";
 import type { StatsDocument } from "@emperor/protocol";
-import { Gate, type Policy, type Wanted } from "../lifecycle/index.ts";
+import { Gate, type Policy } from "../lifecycle/index.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteName } from "../log/quoting.ts";
 import { RepeatLimiter } from "../log/repeats.ts";
 import type { Settings } from "../options/settings.ts";
 import { announce } from "./announce.ts";
+import { Broodlord } from "./broodlord.ts";
 import { FileClaims } from "./claims.ts";
 import { Court } from "./court.ts";
 import type { CgroupAccount, Hands, HandsListener } from "./hands.ts";
+import { OnDemandSource, type AddressAnswer } from "./on-demand-source.ts";
 import { MonitorDesk, type DeskListener } from "./monitor-desk.ts";
+import { Operator } from "./operator.ts";
 import { policyOf } from "./policy.ts";
 import type { CourtRecord, Observer, Publication } from "./record.ts";
 import type { RunningEmperor } from "./running-emperor.ts";
 import { statsDocument } from "./statistics.ts";
+import { mostZergsOf, waitingForCommands, wantedOf } from "./wishes.ts";
 
 /** After SIGKILL a process can stay for as long as the kernel holds it; the Emperor does not wait for ever. */
 const LAST_WAIT_MS = 5000;
@@ -31,6 +35,10 @@ const SAME_SIGNAL_MS = 250;
 export interface VassalHooks {
   /** The process of this vassal is gone (`vassals-stop-hook`). Never blocks, never throws. */
   vassalEnded(spec: VassalSpec): void;
+  /** It waits for connections (`hook-as-on-demand-vassal`). */
+  vassalWaits?(spec: VassalSpec): void;
+  /** Its config changed while it waited (`hook-as-on-config-vassal`). */
+  vassalChanged?(spec: VassalSpec): void;
   /** Resolves when no hook runs any more. */
   idle(): Promise<void>;
   /** Ends the hooks that still run: nobody waits any longer. */
@@ -45,6 +53,8 @@ export interface EmperorParts {
   readonly hooks: VassalHooks;
   /** Why a spec may not be run (tyrant mode), or undefined. */
   readonly refusalOf: (spec: VassalSpec) => string | undefined;
+  /** Runs `emperor-on-demand-exec`; absent: there is none. */
+  readonly askAddress?: (spec: VassalSpec) => Promise<AddressAnswer>;
   readonly version: string;
   /** Further subscribers of the stream of transitions. */
   readonly observers?: readonly Observer[];
@@ -63,6 +73,8 @@ export function createEmperor(parts: EmperorParts): RunningEmperor {
 
 class Emperor implements RunningEmperor, DeskListener {
   readonly finished: Promise<void>;
+  readonly operator: Operator;
+  superiorPid: number | undefined;
   readonly #parts: EmperorParts;
   readonly #settings: Settings;
   readonly #logger: Logger;
@@ -71,6 +83,8 @@ class Emperor implements RunningEmperor, DeskListener {
   readonly #hands: Hands;
   readonly #court: Court;
   readonly #desks: readonly MonitorDesk[];
+  readonly #onDemand: OnDemandSource;
+  readonly #broodlord: Broodlord;
   /** Only with several monitors: with one, no file can be found twice. */
   readonly #claims: FileClaims | undefined;
   /** What was refused, by monitor and name, so that it is said once per change. */
@@ -98,11 +112,13 @@ class Emperor implements RunningEmperor, DeskListener {
     });
     // The hands need a listener before the court exists that will be it.
     const listener: HandsListener = {
-      onSpawned: (handle, pid) => this.#court.onSpawned(handle, pid),
+      onSpawned: (handle, pid, adopted) => this.#court.onSpawned(handle, pid, adopted),
       onSpawnFailed: (handle, failure) => this.#court.onSpawnFailed(handle, failure),
       onBytes: (handle, bytes) => this.#court.onBytes(handle, bytes),
       onChannelClosed: (handle) => this.#court.onChannelClosed(handle),
       onExited: (handle, status) => this.#court.onExited(handle, status),
+      onConnectionWaiting: (key) => this.#court.onConnectionWaiting(key),
+      onDeserted: (handle) => this.#court.onDeserted(handle),
       onAlarm: () => this.#court.onAlarm(),
     };
     this.#hands = parts.createHands(listener);
@@ -110,10 +126,28 @@ class Emperor implements RunningEmperor, DeskListener {
       hands: this.#hands,
       policy: this.#policy,
       gate: this.#gate,
-      wantedOf: (spec) => this.#wantedOf(spec),
+      ...waitingForCommands(parts.settings),
+      wantedOf: (spec) => wantedOf(this.#settings, spec),
       observer: (publication) => this.#observe(publication),
       onForgotten: (record) => this.#forgotten(record),
       onBrokenInvariant: (record, event, error) => this.#brokenInvariant(record, event.type, error),
+      onReinforcementsWanted: (record) => this.#broodlord.ask(record),
+    });
+    this.#broodlord = new Broodlord({
+      policy: parts.settings.broodlord,
+      court: this.#court,
+      mostOf: (base) => mostZergsOf(this.#settings, base.spec),
+      gateIsShort: () => this.#gate.waiting > 0,
+      now: () => this.#hands.now(),
+      log: (level, message) => this.log(level, message),
+    });
+    this.operator = new Operator(this.#court, () => this.#hands.now());
+    this.#onDemand = new OnDemandSource({
+      settings: parts.settings.onDemand,
+      ask: parts.askAddress,
+      later: (afterMs, act) => this.#court.schedule(this.#hands.now() + afterMs, act),
+      logError: (message) => this.log("error", message),
+      resolved: (spec) => this.#resolved(spec),
     });
     this.#desks = parts.monitors.map((monitor) => new MonitorDesk(monitor, this));
     this.#claims = parts.monitors.length > 1 ? new FileClaims(cachedRealPath()) : undefined;
@@ -142,6 +176,7 @@ class Emperor implements RunningEmperor, DeskListener {
     return statsDocument({
       identity: this.#parts.identity,
       version: this.#parts.version,
+      superiorPid: this.superiorPid,
       tyrant: this.#settings.tyrant,
       policy: this.#policy,
       records: this.#court.records(),
@@ -181,6 +216,8 @@ class Emperor implements RunningEmperor, DeskListener {
       desk.close();
       void desk.monitor.close();
     }
+    this.#onDemand.close();
+    this.#broodlord.close();
     this.#court.schedule(this.#ending.mercyAt, () => this.#mercyOver());
     this.#court.postToAll({ type: "shutdown" });
     if (this.#court.size === 0) this.#bury();
@@ -188,6 +225,10 @@ class Emperor implements RunningEmperor, DeskListener {
 
   reloadAll(): void {
     this.#court.postToAll({ type: "reload-requested" });
+  }
+
+  monitorAddress(id: string): string {
+    return this.#desks.find(({ monitor }) => monitor.id === id)?.monitor.address ?? id;
   }
 
   rescan(): void {
@@ -208,7 +249,8 @@ class Emperor implements RunningEmperor, DeskListener {
         level: "info",
         message:
           `vassal instance ${quoteName(record.spec.name)} (last modified ${Math.floor(record.facts.lastModified)})` +
-          ` status ${status} loyal ${loyal} zerg 0 state ${phase.name}`,
+          ` status ${status} loyal ${loyal} zerg ${record.zerg === undefined ? 0 : 1} state ${phase.name}` +
+          (record.zerg === undefined ? "" : ` number ${record.zerg.number}`),
       });
     }
   }
@@ -226,17 +268,19 @@ class Emperor implements RunningEmperor, DeskListener {
       }
       return;
     }
-    this.#court.want(spec);
+    this.#onDemand.resolve(spec);
   }
 
   unwanted(monitor: string, name: string): void {
     this.#refused.delete(`${monitor}\0${name}`);
     if (this.#claims?.dropShadow(monitor, name) === true) return;
+    this.#onDemand.drop(monitor, name);
     this.#court.unwant(monitor, name);
   }
 
   *namesOf(monitor: string): IterableIterator<string> {
     yield* this.#court.namesOf(monitor);
+    yield* this.#onDemand.namesOf(monitor);
     yield* this.#claims?.shadowedNames(monitor) ?? [];
   }
 
@@ -248,25 +292,11 @@ class Emperor implements RunningEmperor, DeskListener {
     return this.#hands.wallNow();
   }
 
-  #wantedOf(spec: VassalSpec): Wanted {
-    const { wrapperAttribute, chdirAttribute, tyrant, isolation } = this.#settings;
-    const attribute = (name: string | undefined): string =>
-      name === undefined ? "" : (spec.attributes[name]?.[0] ?? "");
-    const owner = tyrant ? `${spec.uid}:${spec.gid}` : "";
-    const parts = [
-      owner,
-      attribute(wrapperAttribute),
-      attribute(chdirAttribute),
-      ...[isolation.cloneAttribute, isolation.cgroupAttribute].map((name) =>
-        name === undefined ? "" : (spec.attributes[name] ?? []).join("\n"),
-      ),
-    ];
-    return {
-      version: spec.version,
-      identity: parts.every((part) => part === "") ? "" : parts.join("\0"),
-      pushed: spec.config !== undefined,
-      onDemand: false,
-    };
+  /** The spec is complete. */
+  #resolved(spec: VassalSpec): void {
+    this.#court.want(spec);
+    const record = this.#court.find(spec.monitor, spec.name);
+    if (record !== undefined) this.#broodlord.renewed(record);
   }
 
   /** Refused specs are said once per version; a running vassal that is refused now is stopped. */
@@ -284,6 +314,7 @@ class Emperor implements RunningEmperor, DeskListener {
     }
     // What it wanted before is refused with it: neither as a vassal nor as somebody's heir it stays.
     this.#claims?.dropShadow(spec.monitor, spec.name);
+    this.#onDemand.drop(spec.monitor, spec.name);
     this.#court.unwant(spec.monitor, spec.name);
     return true;
   }
@@ -291,9 +322,14 @@ class Emperor implements RunningEmperor, DeskListener {
   #observe(publication: Publication): void {
     const { record, notice } = publication;
     this.#logTransition(publication);
+    this.#broodlord.observe(publication);
     if (notice.kind === "exited") this.#parts.hooks.vassalEnded(record.spec);
+    if (notice.kind === "listening") this.#parts.hooks.vassalWaits?.(record.spec);
+    if (notice.kind === "config-changed-while-waiting" && record.vassal.phase.name === "dormant")
+      this.#parts.hooks.vassalChanged?.(record.spec);
     if (notice.kind === "started" || notice.kind === "exited" || notice.kind === "spawn-failed")
       this.#noteGoverned();
+    this.operator.observe(publication);
     for (const observer of this.#parts.observers ?? []) observer(publication);
   }
 
@@ -310,12 +346,16 @@ class Emperor implements RunningEmperor, DeskListener {
           `[emperor] ${answer.suppressed} lines on starts that the system refused were left out`,
         );
     }
+    // uWSGI's words stay as they are; which of several zergs is meant stands behind them.
+    const zerg = record.zerg === undefined ? {} : { zerg: record.zerg.number };
+    const which = record.zerg === undefined ? "" : ` (zerg ${record.zerg.number})`;
     for (const line of announce(record, quoteName(record.spec.name), notice, this.#settings)) {
+      const { name: phase } = record.vassal.phase;
       this.#logger.write({
         level: line.severity,
         dated: line.dated,
-        message: line.message,
-        fields: { vassal: record.spec.name, event: notice.kind, phase: record.vassal.phase.name },
+        message: line.message + which,
+        fields: { vassal: record.spec.name, event: notice.kind, phase, ...zerg },
       });
     }
   }
@@ -331,6 +371,7 @@ class Emperor implements RunningEmperor, DeskListener {
   }
 
   #forgotten(record: CourtRecord): void {
+    this.#broodlord.forgotten(record);
     const heirs = this.#claims?.release(record.spec) ?? [];
     if (this.#ending === undefined) for (const heir of heirs) this.wanted(heir);
     else if (this.#court.size === 0) this.#bury();

@@ -1,7 +1,7 @@
 /** What the court keeps per vassal: the pure state, what its source said, and facts for display. */
 import type { VassalSpec } from "@emperor/monitors";
 import type { ExitReason, Notice, Vassal, Wanted } from "../lifecycle/index.ts";
-import type { ProcessHandle, RunUsage } from "./hands.ts";
+import type { ProcessHandle, RunUsage, SocketsKey } from "./hands.ts";
 import type { Timed } from "./deadlines.ts";
 
 /** Wall clock facts in seconds, for the stats only. 0 = never, as uWSGI shows it. */
@@ -19,6 +19,8 @@ export interface DisplayFacts {
   stateSince: number;
   lastModified: number;
   unknownBytes: number;
+  /** The last process came from a fork server. */
+  adopted: boolean;
 }
 
 export interface LastExit {
@@ -47,12 +49,16 @@ export interface CourtRecord extends Timed {
   handle: ProcessHandle | undefined;
   /** Generation that `handle` belongs to. */
   handleGeneration: number;
+  /** Key of its on-demand sockets; 0: it has none. */
+  sockets: SocketsKey;
   facts: DisplayFacts;
   /** Set after a broken invariant, until its process is reaped: what its source wants then. */
   broken: { readonly wanted: Wanted | undefined } | undefined;
   lastExit: LastExit | undefined;
   /** Only where there are cgroups, and only after the first end. */
   past?: PastUsage;
+  /** A reinforcement: whose, and the number that its latest process has, never used before. */
+  zerg: { readonly base: CourtRecord; number: number } | undefined;
   /** Why the vassal is in its present state, for stats: the last telling notice. */
   lastFailure: string | undefined;
 }

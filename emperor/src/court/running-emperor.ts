@@ -1,5 +1,6 @@
 /** What the command line, signals and the stats server may ask of a running Emperor. */
 import type { StatsDocument } from "@emperor/protocol";
+import type { Operator } from "./operator.ts";
 
 export interface RunningEmperor {
   /** Starts the monitors; resolves when each has looked once (or reported itself unavailable). */
@@ -17,6 +18,12 @@ export interface RunningEmperor {
   rescan(): void;
   /** SIGURG: forgets every failure; what waited for its punishment starts now. */
   clearBlacklist(): void;
+  /** What the control socket gives orders through. */
+  readonly operator: Operator;
+  /** Address of a monitor, as the statistics show it. */
+  monitorAddress(id: string): string;
+  /** Pid of the Emperor above this one, for the statistics; undefined: there is none. */
+  superiorPid: number | undefined;
   /** SIGUSR1: one line per vassal into the log. */
   logStatus(): void;
   /** Resolves when the last vassal is gone after `shutdown`. */

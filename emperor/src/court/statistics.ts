@@ -22,6 +22,8 @@ export interface StatisticsInput {
     readonly cwd: string;
   };
   readonly version: string;
+  /** Pid of the Emperor above. */
+  readonly superiorPid?: number | undefined;
   readonly tyrant: boolean;
   readonly policy: Policy;
   readonly records: Iterable<CourtRecord>;
@@ -70,6 +72,7 @@ export function statsDocument(input: StatisticsInput): StatsDocument {
     monitors: input.desks.map((desk) => monitorStats(desk, perMonitor.get(desk.monitor.id) ?? 0)),
     vassals,
     blacklist,
+    ...(input.superiorPid === undefined ? {} : { superior: { pid: input.superiorPid } }),
   };
 }
 
@@ -110,10 +113,10 @@ function vassalStats(
     first_run: facts.firstRun,
     last_run: facts.lastRun,
     cursed: facts.cursedAt,
-    zerg: 0,
+    zerg: record.zerg === undefined ? 0 : 1,
     on_demand: spec.socket ?? "",
     suspended: description.state === "suspended" ? 1 : 0,
-    adopted: 0,
+    adopted: facts.adopted ? 1 : 0,
     uid: spec.uid ?? 0,
     gid: spec.gid ?? 0,
     monitor,
@@ -144,5 +147,6 @@ function vassalStats(
     attrs: spec.attributes,
     ...(spec.path === undefined ? {} : { path: spec.path }),
     ...(cgroup === undefined ? {} : { cgroup }),
+    ...(record.zerg === undefined ? {} : { zerg_number: record.zerg.number }),
   };
 }

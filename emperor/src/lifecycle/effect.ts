@@ -22,9 +22,12 @@ export type Effect =
       readonly signal: "SIGTERM" | "SIGKILL";
       readonly scope: "process" | "tree";
     }
-  /** Start / stop to watch the on-demand socket (binding it when needed). */
+  /** Watch the on-demand sockets, binding them when needed. Answer: `socket-watched` or `socket-failed`. */
   | { readonly type: "watch-socket" }
+  /** They stay bound: who connects now waits for the vassal. */
   | { readonly type: "unwatch-socket" }
+  /** Nobody shall be able to connect any more. */
+  | { readonly type: "close-socket" }
   /** Byte 30 of a running vassal: the broodlord decides. */
   | { readonly type: "reinforce" }
   /** The one typed stream that log, stats, hooks and metrics subscribe to. */
@@ -51,6 +54,9 @@ export type Notice =
     }
   | { readonly kind: "resting"; readonly reason: RestReason }
   | { readonly kind: "waiting-on-demand" }
+  /** The sockets of a vassal that waits on demand are bound and watched. */
+  | { readonly kind: "listening" }
+  | { readonly kind: "socket-failed"; readonly lasting: boolean; readonly detail: string }
   | { readonly kind: "spawning"; readonly generation: number }
   | { readonly kind: "started"; readonly generation: number; readonly pid: number }
   | {

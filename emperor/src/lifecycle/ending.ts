@@ -20,6 +20,8 @@ export function isDeliberate(reason: StopReason): boolean {
     case "removed":
     case "changed-identity":
     case "done":
+    case "deserted":
+    case "replaced":
     case "command":
     case "shutdown":
       return true;
@@ -56,7 +58,8 @@ export function stop(
 }
 
 /**
- * When force follows. A lost channel cannot carry the question, and uWSGI kills such a process after
+ * When force follows. A lost channel cannot carry the question, a deserted program may never have read
+ * its channel, and uWSGI kills such a process after
  * the tolerance and not before: SIGTERM comes late enough for a death whose exit is still on the way,
  * and early enough for an orderly end. In Ragnarok the mercy of the whole court decides.
  */
@@ -70,7 +73,10 @@ export function stopDeadlines(
   if (reason === "heartbeat") return { termAt: undefined, killAt: now + policy.heartbeatGraceMs };
   const killAt = now + policy.curseToleranceMs;
   return {
-    termAt: reason === "channel-lost" ? now + policy.curseToleranceMs * TERM_AFTER : undefined,
+    termAt:
+      reason === "channel-lost" || reason === "deserted"
+        ? now + policy.curseToleranceMs * TERM_AFTER
+        : undefined,
     killAt,
   };
 }
@@ -78,8 +84,12 @@ export function stopDeadlines(
 /** The stop message. A process that hangs has no request to finish, so it is never asked gracefully. */
 export function askToStop(turn: Turn, phase: PhaseOf<"stopping">): void {
   if (phase.reason === "channel-lost") return;
-  const message =
-    turn.policy.gracefulStop && phase.reason !== "heartbeat" ? "graceful-stop" : "stop";
+  // Who is put to sleep may have been given a connection in this very moment: it may finish it.
+  const graceful =
+    phase.reason === "deserted" ||
+    phase.reason === "replaced" ||
+    (turn.policy.gracefulStop && phase.reason !== "heartbeat");
+  const message = graceful ? "graceful-stop" : "stop";
   turn.effects.push({ type: "send", generation: phase.generation, message });
 }
 
@@ -157,6 +167,7 @@ export function spawnFailed(
 
 function punish(turn: Turn, penalty: Penalty): void {
   remember(turn, penalty.history);
+  if (turn.vassal.wanted?.zerg === true) return enter(turn, { name: "gone" });
   if (penalty.kind === "none") resume(turn, "respawn");
   else enterQueue(turn, penalty.kind, turn.now + penalty.delayMs);
 }

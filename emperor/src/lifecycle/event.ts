@@ -43,8 +43,17 @@ export type VassalEvent =
   | { readonly type: "start-requested" }
   /** SIGURG or command: forget the past failures. */
   | { readonly type: "forgiven" }
+  /** The on-demand sockets are bound and watched: the answer to `watch-socket`. */
+  | { readonly type: "socket-watched" }
+  /**
+   * They are not. `lasting`: only another address can mend it; else somebody has the address, or its
+   * directory or a descriptor is missing, which may be over soon.
+   */
+  | { readonly type: "socket-failed"; readonly lasting: boolean; readonly detail: string }
   /** A connection waits on the on-demand socket. */
   | { readonly type: "connection-waiting" }
+  /** Nobody was connected to its on-demand sockets for as long as `emperor-on-demand-idle` allows. */
+  | { readonly type: "deserted"; readonly generation: number }
   /** The Emperor ends (Ragnarok). */
   | { readonly type: "shutdown" }
   /** Second signal, or the mercy is over: kill now. */

@@ -8,3 +8,4 @@ export { agedAt, nominalDelayMs } from "./blacklist.ts";
 export * from "./gate.ts";
 export * from "./throttle.ts";
 export * from "./snapshot.ts";
+export * from "./brood.ts";

@@ -88,6 +88,14 @@ export class Life {
     });
   }
 
+  deserted(): this {
+    return this.on({ type: "deserted", generation: this.vassal.generation });
+  }
+
+  socketFailed(lasting: boolean): this {
+    return this.on({ type: "socket-failed", lasting, detail: "because" });
+  }
+
   says(message: VassalMessageName, generation = this.vassal.generation): this {
     return this.on({ type: "message", generation, message });
   }

@@ -2,6 +2,16 @@
  * The phase x event matrix as a page, made by calling `step` for every pair. Nothing here says what
  * should happen: the page shows what does.
  */
+import {
+  answerBrood,
+  BROOD_SPACING_MS,
+  broodAsked,
+  broodLost,
+  NEW_BROOD,
+  type Brood,
+  type BroodCensus,
+  type BroodPolicy,
+} from "./brood.ts";
 import type { Effect, Notice, PhaseName, VassalEvent } from "./index.ts";
 import { Life } from "./life.fixture.ts";
 
@@ -18,6 +28,10 @@ interface Column {
 
 const WHILE_GONE = (): Life => new Life().wanted().on({ type: "unwanted" });
 
+function replacedZerg(): Life {
+  return new Life().loyal({ zerg: true }).on({ type: "reload-requested" });
+}
+
 const ROWS: readonly Row[] = [
   { title: "suspended, unannounced", make: () => new Life() },
   { title: "suspended, wait-for-command", make: () => new Life({ waitForCommand: true }).wanted() },
@@ -29,6 +43,10 @@ const ROWS: readonly Row[] = [
   { title: "suspended, asleep", make: () => new Life().running().says("done").exits(0) },
   { title: "dormant", make: () => new Life().wanted({ onDemand: true }) },
   { title: "queued, blacklist, its time has not come", make: () => new Life().started().exits(1) },
+  {
+    title: "queued, socket",
+    make: () => new Life().wanted({ onDemand: true }).socketFailed(false),
+  },
   { title: "queued, new, waits for the gate", make: () => new Life().wanted() },
   {
     title: "starting, before `spawned`",
@@ -37,6 +55,7 @@ const ROWS: readonly Row[] = [
   { title: "starting, after `spawned`", make: () => new Life().started() },
   { title: "running, not healthy yet", make: () => new Life().started().says("heartbeat") },
   { title: "running, loyal", make: () => new Life().loyal().says("heartbeat") },
+  { title: "running, on demand", make: () => new Life().loyal({ onDemand: true }) },
   {
     title: "stopping, removed, before `spawned`",
     make: () => new Life().wanted().on({ type: "permitted" }).on({ type: "unwanted" }),
@@ -45,8 +64,16 @@ const ROWS: readonly Row[] = [
   { title: "stopping, channel-lost", make: () => new Life().running().closesChannel() },
   { title: "stopping, heartbeat", make: () => afterTimer(new Life().loyal().says("heartbeat")) },
   { title: "stopping, done", make: () => new Life().running().says("done") },
+  {
+    title: "stopping, deserted",
+    make: () => new Life().loyal({ onDemand: true }).deserted(),
+  },
   { title: "stopping, command", make: () => new Life().running().on({ type: "stop-requested" }) },
   { title: "stopping, shutdown", make: () => new Life().running().on({ type: "shutdown" }) },
+  { title: "queued, a zerg", make: () => new Life().wanted({ zerg: true }) },
+  { title: "starting, a zerg", make: () => new Life().started({ zerg: true }) },
+  { title: "running, a loyal zerg", make: () => new Life().loyal({ zerg: true }) },
+  { title: "stopping, a zerg whose vassal reloads", make: replacedZerg },
   { title: "gone", make: WHILE_GONE },
 ];
 
@@ -57,6 +84,11 @@ const COLUMNS: readonly Column[] = [
     title: "`wanted`, another identity",
     happen: (life) => life.wanted({ version: "v2", identity: "other" }),
   },
+  {
+    title: "`wanted`, another socket",
+    happen: (life) => life.wanted({ identity: "socket", onDemand: true }),
+  },
+  { title: "`wanted`, without a socket", happen: (life) => life.wanted({ onDemand: false }) },
   { title: "`unwanted`", happen: (life) => life.on({ type: "unwanted" }) },
   { title: "`permitted`", happen: (life) => life.on({ type: "permitted" }) },
   { title: "`spawned`", happen: (life) => life.spawned() },
@@ -79,7 +111,11 @@ const COLUMNS: readonly Column[] = [
   { title: "`stop-requested`", happen: (life) => life.on({ type: "stop-requested" }) },
   { title: "`start-requested`", happen: (life) => life.on({ type: "start-requested" }) },
   { title: "`forgiven`", happen: (life) => life.on({ type: "forgiven" }) },
+  { title: "`socket-watched`", happen: (life) => life.on({ type: "socket-watched" }) },
+  { title: "`socket-failed`, for now", happen: (life) => life.socketFailed(false) },
+  { title: "`socket-failed`, lasting", happen: (life) => life.socketFailed(true) },
   { title: "`connection-waiting`", happen: (life) => life.on({ type: "connection-waiting" }) },
+  { title: "`deserted`", happen: (life) => life.deserted() },
   { title: "`shutdown`", happen: (life) => life.on({ type: "shutdown" }) },
   { title: "`mercy-over`", happen: (life) => life.on({ type: "mercy-over" }) },
 ];
@@ -111,6 +147,13 @@ export function lifecyclePage(): string {
     ...overview(),
     "",
     ...ROWS.flatMap((row) => [`## ${row.title}`, "", ...section(row), ""]),
+    "## The broodlord",
+    "",
+    "What a vassal that asks for reinforcements (byte 30) is answered, and what is remembered of it: `answerBrood` and",
+    "`broodLost`, called at the instant 0 with a cool-down of 3000 ms.",
+    "",
+    ...broodlordTable(),
+    "",
   ].join("\n");
 }
 
@@ -214,6 +257,44 @@ function noticeText(notice: Notice): string {
     default:
       return notice.kind;
   }
+}
+
+const BROOD_POLICY: BroodPolicy = { most: 4, cooldownMs: 3000 };
+const ROOM: BroodCensus = { all: 0, ofVassal: 0, mostOfVassal: 4, gateIsShort: false };
+
+/** Situations in which somebody asks, and what they lead to. */
+function broodlordTable(): string[] {
+  const left = (livedMs: number, how: "left" | "failed" | "taken", before = 0): Brood =>
+    broodLost({ ...NEW_BROOD, shortLives: before }, how, livedMs, 0, BROOD_POLICY);
+  const situations: readonly (readonly [string, Brood, BroodCensus])[] = [
+    ["never had one", NEW_BROOD, ROOM],
+    ["one was started 200 ms ago", { ...NEW_BROOD, notBefore: BROOD_SPACING_MS - 200 }, ROOM],
+    ["as many zergs live as emperor-broodlord allows", NEW_BROOD, { ...ROOM, all: 4 }],
+    ["it has as many as it may", NEW_BROOD, { ...ROOM, ofVassal: 4 }],
+    ["vassals wait for the gate", NEW_BROOD, { ...ROOM, gateIsShort: true }],
+    ["a zerg that lived 1 s has left", left(1000, "left"), ROOM],
+    ["the second such in a row", left(1000, "left", 1), ROOM],
+    ["the fifth", left(1000, "left", 4), ROOM],
+    ["the tenth", left(1000, "left", 9), ROOM],
+    ["a zerg that lived 30 s has left", left(30_000, "left", 4), ROOM],
+    ["a zerg died, or could not be started", left(30_000, "failed"), ROOM],
+    ["the second such in a row", left(30_000, "failed", 1), ROOM],
+    ["a zerg was stopped by somebody", left(1000, "taken"), ROOM],
+  ];
+  return [
+    "| situation | answer |",
+    "|---|---|",
+    ...situations.map(([title, brood, census]) => {
+      const { answer } = answerBrood(broodAsked(brood, 0), census, 0, BROOD_POLICY);
+      const detail =
+        answer.kind === "wait"
+          ? ` ${answer.until} ms`
+          : answer.kind === "refuse"
+            ? ` (${answer.why})`
+            : "";
+      return `| ${title} | ${answer.kind}${detail} |`;
+    }),
+  ];
 }
 
 function equal(a: unknown, b: unknown): boolean {

@@ -21,7 +21,10 @@ const EVENT_TYPES: Readonly<Record<VassalEvent["type"], true>> = {
   "stop-requested": true,
   "start-requested": true,
   forgiven: true,
+  "socket-watched": true,
+  "socket-failed": true,
   "connection-waiting": true,
+  deserted: true,
   shutdown: true,
   "mercy-over": true,
 };

@@ -63,6 +63,7 @@ const processEvent: fc.Arbitrary<Unborn> = fc.oneof(
   fc.record({ type: fc.constant("message" as const), age, message }),
   fc.record({ type: fc.constant("channel-closed" as const), age }),
   fc.record({ type: fc.constant("unheard" as const), age }),
+  fc.record({ type: fc.constant("deserted" as const), age }),
   fc.record({ type: fc.constant("exited" as const), age, exit }),
 );
 const otherEvent: fc.Arbitrary<Unborn> = fc.oneof(
@@ -76,9 +77,15 @@ const otherEvent: fc.Arbitrary<Unborn> = fc.oneof(
       "start-requested" as const,
       "forgiven" as const,
       "connection-waiting" as const,
+      "socket-watched" as const,
     ),
   }),
 );
+const socketFailure: fc.Arbitrary<Unborn> = fc.record({
+  type: fc.constant("socket-failed" as const),
+  lasting: fc.boolean(),
+  detail: fc.constant("because"),
+});
 const ending: fc.Arbitrary<Unborn> = fc.record({
   type: fc.constantFrom("shutdown" as const, "mercy-over" as const),
 });
@@ -87,6 +94,7 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ event: processEvent }) },
   { weight: 6, arbitrary: fc.record({ event: otherEvent }) },
   { weight: 1, arbitrary: fc.record({ event: ending }) },
+  { weight: 1, arbitrary: fc.record({ event: socketFailure }) },
   { weight: 2, arbitrary: fc.record({ wait: fc.integer({ min: 0, max: 60_000 }) }) },
   { weight: 4, arbitrary: fc.record({ reach: fc.constant("deadline" as const) }) },
   {

@@ -49,8 +49,14 @@ export function stepRunning(turn: Turn, phase: PhaseOf<"running">, event: Vassal
     case "start-requested":
       // It runs.
       return;
+    case "deserted":
+      // Back to its socket, which stays bound: whoever connects meanwhile is served by the next process.
+      if (turn.vassal.wanted?.onDemand === true) stop(turn, phase, "deserted", "respawn");
+      return;
     case "connection-waiting":
-      // It accepts that connection itself.
+    case "socket-watched":
+    case "socket-failed":
+      // It accepts connections itself.
       return;
     case "spawn-failed":
       // Its hooks took longer than the grace of a silent start, and then one of them failed.
@@ -63,6 +69,14 @@ export function stepRunning(turn: Turn, phase: PhaseOf<"running">, event: Vassal
   }
 }
 
+/**
+ * A zerg has its sockets from a zerg server and loses them in a reload: a real uWSGI exits with 1 then. So
+ * it finishes its requests and another with the new config takes its place.
+ */
+export function replaceZerg(turn: Turn, phase: PhaseOf<"starting"> | PhaseOf<"running">): void {
+  stop(turn, phase, "replaced", "respawn");
+}
+
 /** Sends the byte and counts it. Byte 1 of a real uWSGI never comes after a reload, so nothing waits for it. */
 export function reloadRunning(turn: Turn, generation: number, why: "changed" | "requested"): void {
   remember(turn, { reloads: turn.vassal.history.reloads + 1 });
@@ -71,6 +85,10 @@ export function reloadRunning(turn: Turn, generation: number, why: "changed" | "
 }
 
 function reload(turn: Turn, phase: PhaseOf<"running">, why: "changed" | "requested"): void {
+  if (turn.vassal.wanted?.zerg === true) {
+    replaceZerg(turn, phase);
+    return;
+  }
   const { now, policy } = turn;
   update(turn, phase, {
     ready: false,

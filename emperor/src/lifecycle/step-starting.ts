@@ -3,7 +3,7 @@ import { assertNever } from "./assert-never.ts";
 import { graceOverAt } from "./deadlines.ts";
 import { exited, killNow, spawnFailed, stop } from "./ending.ts";
 import type { VassalEvent } from "./event.ts";
-import { reloadRunning, stepRunning } from "./step-running.ts";
+import { reloadRunning, replaceZerg, stepRunning } from "./step-running.ts";
 import {
   clearFailures,
   enter,
@@ -73,8 +73,13 @@ export function stepStarting(turn: Turn, phase: PhaseOf<"starting">, event: Vass
     case "start-requested":
       // It is starting.
       return;
+    case "deserted":
+      // It had no time yet to serve anybody.
+      return;
     case "connection-waiting":
-      // It will accept that connection itself.
+    case "socket-watched":
+    case "socket-failed":
+      // It will accept connections itself.
       return;
     default:
       return assertNever(event);
@@ -100,6 +105,7 @@ function reloadStarting(
     update(turn, phase, { reload: "owed" });
     return;
   }
+  if (turn.vassal.wanted?.zerg === true) return replaceZerg(turn, phase);
   update(turn, phase, { reload: "sent" });
   reloadRunning(turn, phase.generation, why);
 }

@@ -62,7 +62,12 @@ export function stepStopping(turn: Turn, phase: PhaseOf<"stopping">, event: Vass
     case "reload-requested":
       // What follows the stop reads its config afresh.
       return;
+    case "deserted":
+      // It is going.
+      return;
     case "connection-waiting":
+    case "socket-watched":
+    case "socket-failed":
       // The connection waits in the kernel until the socket is watched again.
       return;
     default:

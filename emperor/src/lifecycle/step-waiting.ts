@@ -1,11 +1,14 @@
 /** The phases without a process: suspended, dormant, queued, gone. See `step.ts`. */
 import { assertNever } from "./assert-never.ts";
+import { refused } from "./blacklist.ts";
 import type { VassalEvent } from "./event.ts";
 import {
   clearFailures,
   enter,
   enterQueue,
+  isPenalty,
   publish,
+  remember,
   resume,
   update,
   type PhaseOf,
@@ -47,6 +50,9 @@ export function stepSuspended(turn: Turn, phase: PhaseOf<"suspended">, event: Va
       // Only old failures were due, and they are forgotten already.
       return;
     case "connection-waiting":
+    case "socket-watched":
+    case "socket-failed":
+    case "deserted":
       // The socket is not watched: a report that crossed the end of the watch.
       return;
     case "spawned":
@@ -70,7 +76,7 @@ function wantedWhileSuspended(
   const change = noteWanted(turn, wanted);
   switch (phase.reason) {
     case "unannounced":
-      if (turn.policy.waitForCommand)
+      if (turn.policy.waitForCommand && !wanted.zerg)
         enter(turn, { name: "suspended", reason: "wait-for-command" });
       else resume(turn, "new");
       return;
@@ -103,6 +109,10 @@ export function stepDormant(turn: Turn, event: VassalEvent): void {
       return remove(turn);
     case "connection-waiting":
       return enterQueue(turn, "demand", turn.now);
+    case "socket-watched":
+      return publish(turn, { kind: "listening" });
+    case "socket-failed":
+      return socketFailed(turn, event);
     case "start-requested":
       return enterQueue(turn, "command", turn.now);
     case "stop-requested":
@@ -122,6 +132,9 @@ export function stepDormant(turn: Turn, event: VassalEvent): void {
     case "timer":
       // Only old failures were due, and they are forgotten already.
       return;
+    case "deserted":
+      // It sleeps already.
+      return;
     case "spawned":
     case "spawn-failed":
     case "message":
@@ -135,6 +148,19 @@ export function stepDormant(turn: Turn, event: VassalEvent): void {
   }
 }
 
+/** Nothing is held against the vassal: whoever has its address may leave, a missing directory may come. */
+function socketFailed(
+  turn: Turn,
+  event: Extract<VassalEvent, { readonly type: "socket-failed" }>,
+): void {
+  const { lasting, detail } = event;
+  publish(turn, { kind: "socket-failed", lasting, detail });
+  if (lasting) return enter(turn, { name: "suspended", reason: "exiled" });
+  const refusal = refused(turn.vassal.history, turn.policy);
+  remember(turn, refusal.history);
+  enterQueue(turn, "socket", turn.now + refusal.delayMs);
+}
+
 /** Waits for its time, then for the gate. */
 export function stepQueued(turn: Turn, phase: PhaseOf<"queued">, event: VassalEvent): void {
   switch (event.type) {
@@ -142,9 +168,11 @@ export function stepQueued(turn: Turn, phase: PhaseOf<"queued">, event: VassalEv
       const before = turn.vassal;
       const change = noteWanted(turn, event.wanted);
       if (change === "same") return;
+      // With another socket whoever asked for it waits there no more, or waits to be seen again.
       const keepsItsPlace =
         phase.asked &&
         before.history.failures === 0 &&
+        !(change === "identity" && event.wanted.onDemand) &&
         before.wanted?.onDemand === event.wanted.onDemand;
       if (keepsItsPlace) publish(turn, { kind: "config-changed-while-waiting" });
       else resume(turn, "changed");
@@ -167,7 +195,7 @@ export function stepQueued(turn: Turn, phase: PhaseOf<"queued">, event: VassalEv
     case "forgiven":
       clearFailures(turn, "forgiven");
       // A refusal by the machine was no punishment: forgiving the vassal does not mend the machine.
-      if (phase.reason === "blacklist" || phase.reason === "damped") resume(turn, "command");
+      if (isPenalty(phase.reason)) resume(turn, "command");
       return;
     case "stop-requested":
       return enter(turn, { name: "suspended", reason: "stopped-by-command" });
@@ -178,6 +206,9 @@ export function stepQueued(turn: Turn, phase: PhaseOf<"queued">, event: VassalEv
       // It reads its config when it starts.
       return;
     case "connection-waiting":
+    case "socket-watched":
+    case "socket-failed":
+    case "deserted":
       // The socket is not watched now; the connection waits in the kernel and is seen later.
       return;
     case "spawned":
@@ -195,9 +226,9 @@ export function stepQueued(turn: Turn, phase: PhaseOf<"queued">, event: VassalEv
 
 function timerWhileQueued(turn: Turn, phase: PhaseOf<"queued">): void {
   if (phase.asked || turn.now < phase.notBefore) return;
-  const punished = phase.reason === "blacklist" || phase.reason === "damped";
   // The penalty is served: one that starts on demand waits for demand again.
-  if (punished && turn.vassal.wanted?.onDemand === true) return enter(turn, { name: "dormant" });
+  if (isPenalty(phase.reason) && turn.vassal.wanted?.onDemand === true)
+    return enter(turn, { name: "dormant" });
   update(turn, phase, { asked: true });
 }
 

@@ -51,7 +51,8 @@ export function update<Name extends PhaseName>(
 }
 
 /** Goes to another phase (or anew to the same one): one notice, then what the old and the new phase ask for. */
-export function enter(turn: Turn, next: Phase): void {
+export function enter(turn: Turn, wish: Phase): void {
+  const next: Phase = outlives(turn.vassal, wish) ? wish : { name: "gone" };
   const previous = turn.vassal.phase;
   turn.vassal = { ...turn.vassal, phase: next };
   publish(turn, phaseNotice(turn, previous, next));
@@ -59,9 +60,22 @@ export function enter(turn: Turn, next: Phase): void {
   arrive(turn, next);
 }
 
+/** A zerg neither rests nor serves a penalty: whoever needs it asks for another. */
+function outlives({ wanted }: Vassal, wish: Phase): boolean {
+  if (wanted?.zerg !== true) return true;
+  if (wish.name === "queued") return !isPenalty(wish.reason) && wish.reason !== "system";
+  return wish.name !== "suspended";
+}
+
 /** Waits until `notBefore`, then for the gate. */
 export function enterQueue(turn: Turn, reason: QueueReason, notBefore: Instant): void {
-  enter(turn, { name: "queued", reason, notBefore, asked: notBefore <= turn.now });
+  const asked = notBefore <= turn.now && !(isPenalty(reason) && turn.vassal.wanted?.onDemand);
+  enter(turn, { name: "queued", reason, notBefore, asked });
+}
+
+/** After these one that starts on demand waits for demand again, also where the wait is no time at all. */
+export function isPenalty(reason: QueueReason): boolean {
+  return reason === "blacklist" || reason === "damped" || reason === "socket";
 }
 
 /** Nothing speaks against the vassal: it starts, or waits at its socket if it has one. */
@@ -112,14 +126,21 @@ function settle(turn: Turn, previous: Phase, next: Phase): void {
 }
 
 function arrive(turn: Turn, next: Phase): void {
+  // Nothing will start it: clients are refused now rather than kept waiting for ever.
+  if (next.name === "suspended" && turn.vassal.wanted?.onDemand === true)
+    turn.effects.push({ type: "close-socket" });
   if (next.name === "dormant") turn.effects.push({ type: "watch-socket" });
   if (next.name === "starting") turn.effects.push({ type: "spawn", generation: next.generation });
   if (next.name === "gone") turn.effects.push({ type: "forget" });
 }
 
+/** Reinforcements start after everybody else. */
+const ZERG_NUISANCE = 1_000_000_000;
+
 /** Place in the queue: who was healthy and died comes back first, who failed comes last. */
 function nuisanceOf(vassal: Vassal): number {
   const { history, phase } = vassal;
+  if (vassal.wanted?.zerg === true) return ZERG_NUISANCE;
   if (history.failures > 0) return history.failures;
   if (phase.name !== "queued") return 0;
   return phase.reason === "respawn" ? -1 : phase.reason === "damped" ? history.quickDeaths : 0;

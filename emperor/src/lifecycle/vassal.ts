@@ -16,6 +16,8 @@ export interface Wanted {
   readonly pushed: boolean;
   /** Has an on-demand socket. */
   readonly onDemand: boolean;
+  /** A reinforcement: nothing is ever held against it, because it is not started again; it is gone instead. */
+  readonly zerg?: true;
 }
 
 /** Why a vassal waits in `queued`. */
@@ -26,6 +28,8 @@ export type QueueReason =
   | "changed"
   /** A connection waits on its on-demand socket. */
   | "demand"
+  /** Its on-demand socket could not be bound: then that is tried again. */
+  | "socket"
   /** An operator asked for the start, or forgave its failures. */
   | "command"
   /** Its process ended and nothing speaks against the next one. */
@@ -42,6 +46,9 @@ export type StopReason =
   | "removed"
   | "changed-identity"
   | "done"
+  | "deserted"
+  /** A zerg whose vassal reloads. */
+  | "replaced"
   | "heartbeat"
   | "channel-lost"
   | "command"
@@ -56,7 +63,7 @@ export type RestReason =
   | "wait-for-command"
   /** An operator stopped it. */
   | "stopped-by-command"
-  /** Exit code 26, or its own directory attribute is wrong: until the config changes. */
+  /** Exit code 26, or its own directory or socket address is wrong: until the config changes. */
   | "exiled"
   /** It said byte 22: until the config changes. */
   | "asleep";

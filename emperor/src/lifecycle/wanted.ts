@@ -7,8 +7,11 @@ export type WantedChange = "same" | "changed" | "identity";
 
 /** Stores what is wanted now. Whatever was held against the old config is not held against a new one. */
 export function noteWanted(turn: Turn, wanted: Wanted): WantedChange {
-  const change = compare(turn.vassal.wanted, wanted);
+  const before = turn.vassal.wanted;
+  const change = compare(before, wanted);
   if (change === "same") return change;
+  // It listens for itself from now on: the address must be free before its next start.
+  if (before?.onDemand === true && !wanted.onDemand) turn.effects.push({ type: "close-socket" });
   turn.vassal = { ...turn.vassal, wanted };
   clearFailures(turn, "changed");
   return change;

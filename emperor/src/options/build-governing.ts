@@ -54,6 +54,9 @@ export function buildGoverning(reader: EntryReader): Governing {
     reader.text("emperor-cgroup-attr"),
     reader.text("emperor-use-clone-attr"),
     reader.text("vassal-profile-attr"),
+    reader.text("emperor-on-demand-attr"),
+    reader.text("emperor-fork-server-attr"),
+    reader.text("emperor-broodlord-attr"),
   ];
   return {
     emperor: reader.list("emperor").map((text) => ({ text })),

@@ -5,10 +5,14 @@
 import { resolve } from "node:path";
 import { buildGoverning } from "./build-governing.ts";
 import { buildVassalStart, hooksAt, type SettingsSurroundings } from "./build-vassal-start.ts";
+import { buildBroodlord } from "./broodlord-options.ts";
+import { buildControl } from "./control-options.ts";
 import { buildIsolation } from "./isolation-options.ts";
+import { buildOnDemand } from "./on-demand-options.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import { readCapabilities } from "./kernel-names.ts";
-import { buildRemote } from "./remote-options.ts";
+import { buildForkServer, buildRemote } from "./remote-options.ts";
+import { buildSources } from "./source-options.ts";
 import type { Settings } from "./settings.ts";
 import { buildProfiles } from "./profile-options.ts";
 import { buildTyrant } from "./tyrant-options.ts";
@@ -84,12 +88,15 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
   );
   const fromStart = (path: string): string => resolve(startDirectory, path);
   const fromThere = (path: string): string => resolve(workingDirectory, path);
+  const listenBacklog = reader.integer("listen", 100, { minimum: 1 });
   return {
     ...buildGoverning(reader),
     isolation: buildIsolation(reader),
     ...buildTyrant(reader),
     profiles: buildProfiles(reader),
-    ...buildRemote(reader),
+    ...buildSources(reader),
+    broodlord: buildBroodlord(reader),
+    onDemand: buildOnDemand(reader, workingDirectory, listenBacklog),
     ...buildVassalStart(reader, workingDirectory, { ...surroundings, startDirectory }),
     hookAsap: hooksAt(reader, "asap"),
     hookAsRoot: [
@@ -100,11 +107,14 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
     hookAsUser: [...reader.hooks("hook-as-user"), ...reader.actions("exec-as-user", "exec")],
     hookEmperorStart: reader.hooks("hook-emperor-start"),
     statsAddresses: reader.list("emperor-stats"),
+    control: buildControl(reader, workingDirectory),
+    remote: buildRemote(reader, workingDirectory),
+    forkServer: buildForkServer(reader, workingDirectory),
     statsHttp: reader.flag("stats-http"),
     statsMinified: reader.flag("stats-minified"),
     chmodSocket: socketMode(reader),
     abstractSocket: reader.flag("abstract-socket"),
-    listenBacklog: reader.integer("listen", 100, { minimum: 1 }),
+    listenBacklog,
     startDirectory,
     workingDirectory,
     procname: procname(reader),

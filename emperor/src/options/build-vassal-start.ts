@@ -47,6 +47,8 @@ export type VassalStart = Pick<
   | "stopHook"
   | "hookAsEmperor"
   | "hookAsEmperorBeforeVassal"
+  | "hookAsOnDemandVassal"
+  | "hookAsOnConfigVassal"
   | "hookAsVassal"
   | "hookAsVassalBeforeDrop"
   | "shells"
@@ -84,6 +86,8 @@ export function buildVassalStart(
     stopHook: reader.text("vassals-stop-hook"),
     hookAsEmperor: hooksAt(reader, "as-emperor"),
     hookAsEmperorBeforeVassal: reader.hooks("hook-as-emperor-before-vassal"),
+    hookAsOnDemandVassal: reader.hooks("hook-as-on-demand-vassal"),
+    hookAsOnConfigVassal: reader.hooks("hook-as-on-config-vassal"),
     hookAsVassal: hooksAt(reader, "as-vassal"),
     hookAsVassalBeforeDrop: reader.hooks("hook-as-vassal-before-drop"),
     shells: reader.list("binsh"),

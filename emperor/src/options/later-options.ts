@@ -24,55 +24,6 @@ const SYMBOL =
 function planned(): readonly Refusal[] {
   return [
     {
-      group: "Planned: on-demand vassals",
-      reason: PLANNED,
-      values: {
-        "emperor-on-demand-extension": "file NAME+SUFFIX holds the address of the vassal's socket",
-        "emperor-on-demand-directory": "sockets of on-demand vassals are made in this directory",
-        "emperor-on-demand-exec": "this command prints the address of the vassal's socket",
-      },
-      aliases: {
-        "emperor-on-demand-extension": ["emperor-on-demand-ext"],
-        "emperor-on-demand-directory": ["emperor-on-demand-dir"],
-      },
-    },
-    {
-      group: "Planned: on-demand vassals",
-      reason: PLANNED,
-      since: "2.1",
-      values: {
-        "hook-as-on-demand-vassal":
-          "the Emperor does this when a vassal begins to wait for a connection",
-        "hook-as-on-config-vassal":
-          "the Emperor does this when the config of a waiting vassal changed",
-      },
-    },
-    {
-      group: "Planned: broodlord, commands, nesting",
-      reason: PLANNED,
-      values: {
-        "emperor-broodlord": "most reinforcements (zergs) alive at one time",
-        "emperor-proxy-socket": "lend the channel to the own Emperor to another program",
-      },
-    },
-    {
-      group: "Planned: broodlord, commands, nesting",
-      reason: PLANNED,
-      since: "2.1",
-      values: {
-        "emperor-command-socket": "take commands on this socket",
-        "emperor-wait-for-command-ignore": "this vassal does not wait for a command",
-        "emperor-trigger-socket": "a connection to this socket causes a scan",
-        "emperor-use-fork-server": "let a fork server start the vassals",
-        "emperor-fork-server-attr": "attribute of a vassal that names its fork server",
-        "vassal-fork-base": "this vassal is started without the fork server",
-      },
-      flags: {
-        "emperor-wait-for-command": "new vassals wait for a command",
-        "emperor-subreaper": "adopt the orphans of vassals",
-      },
-    },
-    {
       group: "Planned: the Emperor's own process",
       reason: PLANNED,
       values: {

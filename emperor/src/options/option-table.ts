@@ -3,14 +3,18 @@
  * docs/options.md is made from. The options of the configuration language itself come from `config`.
  */
 import { createOptionTable, type OptionDefinition, type OptionTable } from "@emperor/config";
+import { broodlordOptions } from "./broodlord-options.ts";
+import { controlOptions } from "./control-options.ts";
 import { governingOptions } from "./governing-options.ts";
 import { ignoredOptions } from "./ignored-options.ts";
 import { isolationOptions } from "./isolation-options.ts";
 import { laterOptions } from "./later-options.ts";
+import { onDemandOptions } from "./on-demand-options.ts";
 import { processOptions } from "./process-options.ts";
 import { profileOptions } from "./profile-options.ts";
-import { tyrantOptions } from "./tyrant-options.ts";
 import { remoteOptions } from "./remote-options.ts";
+import { sourceOptions } from "./source-options.ts";
+import { tyrantOptions } from "./tyrant-options.ts";
 import { vassalOptions } from "./vassal-options.ts";
 
 /** Every option that is ours to know, without the configuration language's, in the order of the help. */
@@ -20,8 +24,12 @@ export function emperorOptions(): OptionDefinition[] {
     ...isolationOptions(),
     ...tyrantOptions(),
     ...profileOptions(),
-    ...remoteOptions(),
+    ...sourceOptions(),
     ...vassalOptions(),
+    ...onDemandOptions(),
+    ...broodlordOptions(),
+    ...controlOptions(),
+    ...remoteOptions(),
     ...processOptions(),
     ...laterOptions(),
     ...ignoredOptions(),

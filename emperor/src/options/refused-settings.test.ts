@@ -50,8 +50,9 @@ describe("nonsense", () => {
     [["--env", "A"], /env.*NAME=VALUE/],
     [["--umask", "9"], /umask.*octal/],
     [["--logto", "10.0.0.1:514"], /logto.*network address/],
-    [["--emperor-broodlord", "3"], /emperor-broodlord.*not available/],
-    [["--emperor-on-demand-ext", ".socket"], /not available.*later version/],
+    [["--emperor-on-demand-mode", "9"], /emperor-on-demand-mode.*octal/],
+    [["--emperor-on-demand-idle", "soon"], /emperor-on-demand-idle/],
+    [["--emperor-on-demand-backlog", "0"], /emperor-on-demand-backlog/],
     [["--chroot", "/x"], /chroot.*not available/],
     [["--call-as-emperor", "f"], /C function/],
   ])("%j is refused with the reason", async (argv, message) => {
@@ -65,7 +66,7 @@ describe("nonsense", () => {
   });
 
   it("a refused flag that is turned off is none", async () => {
-    const path = file("e.ini", "[uwsgi]\nemperor = a\nemperor-wait-for-command = false\n");
+    const path = file("e.ini", "[uwsgi]\nemperor = a\njailed = false\n");
     expect(await problemsOf(path)).toBe("accepted: true");
   });
 });

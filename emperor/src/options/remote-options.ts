@@ -1,84 +1,108 @@
 /**
- * Options of remote monitors: databases, brokers, packages of others. The table, and what becomes of
- * it; uWSGI has none of them.
+ * Options by which others give an Emperor orders (commands, trigger, FIFO), lend its channel, or start
+ * its vassals (fork server). The table, and what becomes of its values.
  */
-import { hostname } from "node:os";
+import { resolve } from "node:path";
 import type { OptionDefinition } from "@emperor/config";
 import { OURS, under } from "./define.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import type { Settings } from "./settings.ts";
 
+/** uWSGI has ten, one for each digit. */
+const MOST_FIFOS = 10;
+
 /** Fresh objects at each call, so that nothing of the table stays in memory once the options are read. */
 export function remoteOptions(): OptionDefinition[] {
-  const { list, value } = under("Databases, brokers and other remote sources", OURS);
+  const commands = under("Commands", "2.1");
+  const nesting = under("Nested Emperors");
+  const fork = under("Fork server", "2.1");
   return [
-    value("emperor-node", "string", "NAME", "name of this Emperor in queries and filters", {
-      default: "the name of the host",
-    }),
-    value(
-      "emperor-max-vassals",
-      "integer",
-      "N",
-      "most vassals that one remote source may ask for",
-      {
-        default: "20000",
-      },
+    commands.list(
+      "emperor-command-socket",
+      "ADDRESS",
+      "take commands (spawn, respawn, stop, log) as datagrams: a path, @NAME, or HOST:PORT of this machine",
     ),
-    value(
-      "emperor-max-config-size",
-      "integer",
-      "BYTES",
-      "largest config that a remote source may give",
-      { default: "65535" },
+    commands.flag("emperor-wait-for-command", "new vassals wait until a command starts them"),
+    commands.list(
+      "emperor-wait-for-command-ignore",
+      "NAME",
+      "this vassal does not wait for a command",
     ),
-    value(
-      "emperor-max-changes",
-      "integer",
-      "N",
-      "changes of known vassals that one remote source may cause per second; the others wait",
-      { default: "1000" },
+    commands.list(
+      "emperor-trigger-socket",
+      "ADDRESS",
+      "a connection to this socket causes a scan of all monitors",
     ),
-    value(
-      "emperor-source-timeout",
+    under("Commands").list(
+      "master-fifo",
+      "PATH",
+      "take commands of one character from this FIFO: E scan, r reload, q stop, s status, B reinforcements",
+    ),
+    nesting.value(
+      "emperor-proxy-socket",
+      "path",
+      "PATH",
+      "lend the channel to the own Emperor to whoever connects to this socket",
+    ),
+    under("Nested Emperors", OURS).value(
+      "emperor-proxy-timeout",
       "seconds",
       "SECONDS",
-      "a server that is asked and is silent for so long is taken for lost",
+      "how long an Emperor that is started with UWSGI_EMPEROR_PROXY waits for its channel",
       { default: "30" },
     ),
-    value(
-      "emperor-pg-channel",
+    fork.value(
+      "emperor-use-fork-server",
+      "path",
+      "PATH",
+      "let the fork server at this unix socket start the vassals",
+    ),
+    fork.value(
+      "emperor-fork-server-attr",
       "string",
       "NAME",
-      "channel on which PostgreSQL tells of changes; none: only look",
-      { default: "emperor_vassals" },
+      "attribute of a vassal with the address of its fork server; it wins",
     ),
-    list(
-      "imperial-monitor",
-      "PACKAGE",
-      "load the monitor of this npm package: a name, or the path of a file",
+    fork.list("vassal-fork-base", "NAME", "this vassal is started without the fork server"),
+    fork.flag("emperor-subreaper", "adopt the orphans of vassals", {
+      default: "on with a fork server",
+    }),
+    under("Fork server", OURS).value(
+      "emperor-fork-server-timeout",
+      "seconds",
+      "SECONDS",
+      "how long a fork server may take for its answer",
+      { default: "4" },
     ),
   ];
 }
 
-export type RemoteSettings = Pick<Settings, "remote" | "monitorPackages">;
-
-export function buildRemote(reader: EntryReader): RemoteSettings {
-  const channel = reader.text("emperor-pg-channel") ?? "emperor_vassals";
+/** @param base directory from which relative paths are meant */
+export function buildRemote(reader: EntryReader, base: string): Settings["remote"] {
+  const proxy = reader.text("emperor-proxy-socket");
+  const fifos = reader.list("master-fifo").map((path) => resolve(base, path));
+  const extra = reader.all("master-fifo")[MOST_FIFOS];
+  if (extra !== undefined) reader.reject(extra, `may be given ${MOST_FIFOS} times at most`);
   return {
-    remote: {
-      node: reader.text("emperor-node") ?? hostname(),
-      maxVassals: reader.integer("emperor-max-vassals", 20_000, { minimum: 1, maximum: 1_000_000 }),
-      maxConfigBytes: reader.integer("emperor-max-config-size", 65_535, {
-        minimum: 1,
-        maximum: 65_535,
-      }),
-      maxChangesPerSecond: reader.integer("emperor-max-changes", 1000, {
-        minimum: 1,
-        maximum: 1_000_000,
-      }),
-      answerTimeoutMs: Math.max(100, reader.secondsMs("emperor-source-timeout", 30_000)),
-      pgChannel: channel === "none" ? "" : channel,
-    },
-    monitorPackages: reader.list("imperial-monitor"),
+    commandSockets: reader.list("emperor-command-socket"),
+    waitForCommand: reader.flag("emperor-wait-for-command"),
+    waitForCommandIgnore: reader.list("emperor-wait-for-command-ignore"),
+    triggerSockets: reader.list("emperor-trigger-socket"),
+    fifos,
+    proxySocket: proxy === undefined ? undefined : resolve(base, proxy),
+    proxyTimeoutMs: reader.secondsMs("emperor-proxy-timeout", 30_000),
+  };
+}
+
+/** @param base directory from which a relative path is meant */
+export function buildForkServer(reader: EntryReader, base: string): Settings["forkServer"] {
+  const address = reader.text("emperor-use-fork-server");
+  const attribute = reader.text("emperor-fork-server-attr");
+  return {
+    address: address === undefined || address.startsWith("@") ? address : resolve(base, address),
+    attribute,
+    bases: reader.list("vassal-fork-base"),
+    subreaper: address !== undefined || attribute !== undefined || reader.flag("emperor-subreaper"),
+    timeoutMs: reader.secondsMs("emperor-fork-server-timeout", 4000),
   };
 }

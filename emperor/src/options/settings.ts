@@ -32,7 +32,66 @@ export interface RemoteLimits {
   readonly pgChannel: string;
 }
 
+/** Sockets of on-demand vassals. */
+export interface OnDemandSettings {
+  /** `emperor-on-demand-extension`: what NAME+SUFFIX holds is the address. */
+  readonly extension: string | undefined;
+  /** `emperor-on-demand-directory`, absolute. */
+  readonly directory: string | undefined;
+  /** `emperor-on-demand-exec`: program and arguments; the vassal's name is added. */
+  readonly exec: string | undefined;
+  /** `emperor-on-demand-attr`. */
+  readonly attribute: string | undefined;
+  /** `emperor-on-demand-idle`, ms; 0: vassals go to sleep only when they say so. */
+  readonly idleMs: number;
+  readonly mode: number;
+  /** `USER:GROUP`, either may be missing. */
+  readonly owner: string | undefined;
+  readonly backlog: number;
+}
+
+/** Reinforcements of vassals under load. */
+export interface BroodlordSettings {
+  /** `emperor-broodlord`: of all vassals together; 0: none. */
+  readonly most: number;
+  /** `emperor-broodlord-per-vassal`. */
+  readonly perVassal: number;
+  /** `emperor-broodlord-attr`. */
+  readonly attribute: string | undefined;
+  /** `emperor-broodlord-cooldown`, ms. */
+  readonly cooldownMs: number;
+}
+
+/** Orders by datagram, connection and FIFO, and the channel of the Emperor above. */
+export interface RemoteSettings {
+  /** Addresses as written. */
+  readonly commandSockets: readonly string[];
+  readonly waitForCommand: boolean;
+  /** Names of vassals. */
+  readonly waitForCommandIgnore: readonly string[];
+  /** Addresses as written. */
+  readonly triggerSockets: readonly string[];
+  /** Absolute; slot 0 first. */
+  readonly fifos: readonly string[];
+  /** Absolute. */
+  readonly proxySocket: string | undefined;
+  readonly proxyTimeoutMs: number;
+}
+
+export interface ForkServerSettings {
+  /** Absolute path, or `@NAME`. */
+  readonly address: string | undefined;
+  /** Attribute of a vassal with the address of its own fork server. */
+  readonly attribute: string | undefined;
+  /** Names of vassals that are started without one. */
+  readonly bases: readonly string[];
+  readonly subreaper: boolean;
+  readonly timeoutMs: number;
+}
+
 export interface Settings {
+  readonly broodlord: BroodlordSettings;
+  readonly onDemand: OnDemandSettings;
   readonly emperor: readonly MonitorAddress[];
   readonly frequencySeconds: number;
   readonly nofollow: boolean;
@@ -41,7 +100,7 @@ export interface Settings {
   readonly forceConfigPipe: boolean;
   readonly ignoreHidden: boolean;
   readonly quietMs: number;
-  readonly remote: RemoteLimits;
+  readonly sources: RemoteLimits;
   /** `imperial-monitor`: npm packages that bring further schemes. */
   readonly monitorPackages: readonly string[];
 
@@ -99,6 +158,8 @@ export interface Settings {
   /** `hook-`, `mount-`, `umount-`, `exec-`, in that order. */
   readonly hookAsEmperor: readonly HookAction[];
   readonly hookAsEmperorBeforeVassal: readonly HookAction[];
+  readonly hookAsOnDemandVassal: readonly HookAction[];
+  readonly hookAsOnConfigVassal: readonly HookAction[];
   readonly hookAsVassal: readonly HookAction[];
   readonly hookAsVassalBeforeDrop: readonly HookAction[];
   /** First executable one replaces /bin/sh. */
@@ -109,6 +170,13 @@ export interface Settings {
   readonly statsAddresses: readonly string[];
   readonly statsHttp: boolean;
   readonly statsMinified: boolean;
+  /** `emperor-control`, absolute; undefined: there is no control socket. */
+  readonly control:
+    | { readonly path: string; readonly mode: number; readonly owner: string | undefined }
+    | undefined;
+  /** Who may give orders beside signals and the control socket. */
+  readonly remote: RemoteSettings;
+  readonly forkServer: ForkServerSettings;
   readonly chmodSocket: number | undefined;
   readonly abstractSocket: boolean;
   readonly listenBacklog: number;

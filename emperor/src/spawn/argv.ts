@@ -65,10 +65,10 @@ export class VassalArguments {
   /**
    * Arguments after argv[0]. `config` is the text that names the config to the vassal (without
    * scheme); the type comes from the vassal's name, of a zerg (`NAME:zerg`) from the part before the
-   * first colon.
+   * last colon.
    */
   build(spec: VassalSpec, source: ConfigSource, isZerg: boolean, config = spec.name): string[] {
-    const colon = isZerg ? spec.name.indexOf(":") : -1;
+    const colon = isZerg ? spec.name.lastIndexOf(":") : -1;
     const typed = colon < 0 ? spec.name : spec.name.slice(0, colon);
     return [...this.#before, this.typeOf(typed), SCHEME[source] + config, ...this.#after];
   }

@@ -22,9 +22,18 @@ export interface CommandResult {
   readonly problem: string | undefined;
 }
 
+/** What a command printed, if nothing went wrong. */
+export interface CaptureResult {
+  readonly output: string;
+  readonly problem: string | undefined;
+}
+
+export type CaptureCommand = (command: Command) => Promise<CaptureResult>;
 export type RunCommand = (command: Command) => Promise<CommandResult>;
 
 const NOT_STARTED = 127;
+/** Far more than the longest list of addresses. */
+const MOST_OUTPUT_BYTES = 8192;
 
 /** Leaders of the groups that run now. */
 const running = new Set<number>();
@@ -57,6 +66,21 @@ function signalNumber(name: string): number {
  * leaves something running in the background does not hold anybody up either.
  */
 export async function runCommand(command: Command, timeoutMs: number): Promise<CommandResult> {
+  const { status, problem } = await run(command, timeoutMs, false);
+  return { status, problem };
+}
+
+/** As `runCommand`, but takes what the command prints: at most a page, more is a failure. */
+export async function captureCommand(command: Command, timeoutMs: number): Promise<CaptureResult> {
+  const { output, problem } = await run(command, timeoutMs, true);
+  return { output, problem };
+}
+
+async function run(
+  command: Command,
+  timeoutMs: number,
+  captures: boolean,
+): Promise<CommandResult & CaptureResult> {
   // Loaded when the first hook runs: an Emperor without hooks does not pay for it.
   const { execa } = await import("execa");
   const child = execa(command.file, command.args, {
@@ -64,45 +88,51 @@ export async function runCommand(command: Command, timeoutMs: number): Promise<C
     extendEnv: false,
     ...(command.cwd !== undefined && existsSync(command.cwd) ? { cwd: command.cwd } : {}),
     stdin: "ignore",
-    stdout: "inherit",
+    stdout: captures ? "pipe" : "inherit",
     stderr: "inherit",
     reject: false,
-    buffer: false,
+    buffer: captures ? { stdout: true } : false,
+    maxBuffer: MOST_OUTPUT_BYTES,
     // Its own session, so that the limit ends everything it started.
     detached: true,
   });
   const { pid } = child;
   endWithEmperor(child);
-  let timedOut = false;
+  let ended: string | undefined;
+  const endNow = (why: string): void => {
+    ended ??= why;
+    // A child that libuv reaped has one of the two set: its pid may be another's by now.
+    if (pid !== undefined && child.exitCode === null && child.signalCode === null) killGroup(pid);
+    // Somebody whom it left behind may still hold the pipe.
+    child.stdout?.destroy();
+  };
   const timer =
     timeoutMs > 0 && Number.isFinite(timeoutMs)
-      ? setTimeout(() => {
-          timedOut = true;
-          // A child that libuv reaped has one of the two set: its pid may be another's by now.
-          if (pid !== undefined && child.exitCode === null && child.signalCode === null) {
-            killGroup(pid);
-          }
-        }, timeoutMs)
+      ? setTimeout(() => endNow(`it took longer than ${timeoutMs} ms and was killed`), timeoutMs)
       : undefined;
   const result = await child;
   clearTimeout(timer);
-  if (timedOut) {
-    return { status: 128 + 9, problem: `it took longer than ${timeoutMs} ms and was killed` };
-  }
-  if (result.signal !== undefined) {
+  const output = typeof result.stdout === "string" ? result.stdout : "";
+  if (result.isMaxBuffer) {
+    endNow("");
     return {
-      status: 128 + signalNumber(result.signal),
-      problem: `it was ended by ${result.signal}`,
+      status: 128 + 9,
+      output: "",
+      problem: `it printed more than ${MOST_OUTPUT_BYTES} bytes and was killed`,
     };
+  }
+  if (ended !== undefined) return { status: 128 + 9, output: "", problem: ended };
+  if (result.signal !== undefined) {
+    const problem = `it was ended by ${result.signal}`;
+    return { status: 128 + signalNumber(result.signal), output: "", problem };
   }
   if (result.exitCode === undefined) {
-    return {
-      status: NOT_STARTED,
-      problem: `it could not be started (${result.code ?? "unknown reason"})`,
-    };
+    const problem = `it could not be started (${result.code ?? "unknown reason"})`;
+    return { status: NOT_STARTED, output: "", problem };
   }
   const status = result.exitCode;
-  return { status, problem: status === 0 ? undefined : `it ended with status ${status}` };
+  const problem = status === 0 ? undefined : `it ended with status ${status}`;
+  return { status, output, problem };
 }
 
 function killGroup(pid: number): void {

@@ -3,6 +3,7 @@
  * all of them.
  */
 import { readFileSync } from "node:fs";
+import * as linux from "@emperor/linux";
 import { getrlimit, openPidfd, RLIMIT } from "@emperor/linux";
 import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import type { HandsListener } from "../court/hands.ts";
@@ -10,15 +11,18 @@ import { EmperorError } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
 import { ProcessGroupTree, type ProcessTree } from "./cgroup.ts";
-import { endRunningCommands, runCommand } from "./command-runner.ts";
+import { captureCommand, endRunningCommands, runCommand } from "./command-runner.ts";
 import { EmperorHooks, type HookWorld } from "./emperor-hooks.ts";
 import { MachineHands } from "./hands.ts";
+import type { ForkServerClient } from "./fork-server.ts";
 import { HelperChildren } from "./helper-children.ts";
 import { readHooks, type HookSettings } from "./hook-set.ts";
 import { CLONE } from "./isolation.ts";
 import type { Machine } from "./machine.ts";
+import type { SocketMachine } from "./on-demand-sockets.ts";
+import { ownerOf } from "./socket-owner.ts";
 import { Planner } from "./plan.ts";
-import { withReserve } from "./reserve.ts";
+import { RESERVED_DESCRIPTORS, withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
 import { rangesFrom, rangesOfUser, UserRanges } from "./user-ranges.ts";
 import type { Profiles } from "./profiles.ts";
@@ -43,6 +47,7 @@ export function createEmperorHooks(
   const helpers = new HelperChildren(machine, settings.hookTimeoutMs);
   const world: HookWorld = {
     run: (command) => runCommand(command, settings.hookTimeoutMs),
+    capture: (command) => captureCommand(command, settings.hookTimeoutMs),
     endRunning: () => {
       endRunningCommands();
       helpers.endRunning();
@@ -119,13 +124,16 @@ async function createTyrant(
   return { tyrant, signalAs: inTheirName };
 }
 
-/** What tests replace, and what others share. */
+/** What tests replace, what others share, and what only some Emperors have. */
 export interface HandsOverrides extends Isolators {
   readonly tree?: ProcessTree;
   readonly now?: () => number;
   readonly ids?: Ids;
   readonly cgroups?: VassalCgroups;
   readonly signature?: number;
+  readonly socketMachine?: SocketMachine;
+  /** Made where `emperor-use-fork-server` or `emperor-fork-server-attr` is set. */
+  readonly forkServer?: (machine: Machine) => ForkServerClient;
 }
 
 interface Ids {
@@ -172,14 +180,27 @@ export function createHands(
   });
   emperorHooks.onEnvironmentChange = () => planner.invalidateEnvironment();
   const { soft } = getrlimit(RLIMIT.nofile);
+  const reserved = withReserve(machine, soft);
   const hands = new MachineHands({
-    machine: withReserve(machine, soft),
+    machine: reserved,
+    forkServer: overrides.forkServer?.(reserved),
     listener,
     logger,
     planner,
     hooks: emperorHooks.set,
     emperorHooks,
     ...(overrides.signalAs === undefined ? {} : { signalAs: overrides.signalAs }),
+    sockets: {
+      machine: overrides.socketMachine ?? linux,
+      idleMs: settings.onDemand.idleMs,
+      policy: {
+        mode: settings.onDemand.mode,
+        backlog: settings.onDemand.backlog,
+        tyrant: settings.tyrant,
+        firstReserved: soft - RESERVED_DESCRIPTORS,
+        ...ownerOf("emperor-on-demand-owner", settings.onDemand.owner),
+      },
+    },
     tree: overrides.tree ?? new ProcessGroupTree(machine),
     now: overrides.now ?? wholeMilliseconds,
     ...(overrides.cgroups === undefined ? {} : { cgroups: overrides.cgroups }),

@@ -24,6 +24,11 @@ function setUp(
         did.push(command);
         return answer(command);
       },
+      capture: async (command) => {
+        did.push(command);
+        const { problem } = answer(command);
+        return { output: "/run/a.sock\n", problem };
+      },
       endRunning: () => void did.push("end"),
       perform: async (action) => {
         did.push(action);

@@ -8,8 +8,9 @@ import type { VassalSpec } from "@emperor/monitors";
 import { ENVIRONMENT } from "@emperor/protocol";
 import type { Logger } from "../log/logger.ts";
 import { quoteName } from "../log/quoting.ts";
+import type { AddressAnswer } from "../court/on-demand-source.ts";
 import { AddressPool, readRange, type Connection, type VethSettings } from "./addresses.ts";
-import { Lanes, type RunCommand } from "./command-runner.ts";
+import { Lanes, type CaptureCommand, type RunCommand } from "./command-runner.ts";
 import type { Variables } from "./environment.ts";
 import type { Within } from "./helper-children.ts";
 import { asSetupAction, type ParsedAction } from "./hook-actions.ts";
@@ -18,6 +19,8 @@ import type { LifeHook } from "./start-hook.ts";
 
 export interface HookWorld {
   readonly run: RunCommand;
+  /** As `run`, and takes what the command prints. */
+  readonly capture: CaptureCommand;
   /** Kills the commands that run now. */
   readonly endRunning: () => void;
   /** Performs one action in a child of the Emperor, in `cwd`. Resolves to what went wrong. */
@@ -216,6 +219,42 @@ export class EmperorHooks {
         `[emperor] ${action.origin}: "${action.label}" (as-emperor-setns) failed: ${problem}; the vassal runs nevertheless`,
       );
     }
+  }
+
+  /** `hook-as-on-demand-vassal`: the vassal waits for connections. Failures are logged, nobody waits. */
+  vassalWaits(spec: HookSpec): void {
+    this.#onDemandHook(this.#hooks.asOnDemand, "as-on-demand-vassal", spec);
+  }
+
+  /** `hook-as-on-config-vassal`: the config of a waiting vassal changed. */
+  vassalChanged(spec: HookSpec): void {
+    this.#onDemandHook(this.#hooks.asOnConfig, "as-on-config-vassal", spec);
+  }
+
+  #onDemandHook(actions: readonly ParsedAction[], phase: string, spec: HookSpec): void {
+    if (actions.length === 0) return;
+    const variables = { ...vassalVariables(spec, undefined), [ENVIRONMENT.hookContext]: spec.name };
+    const chain = { phase, variables, fatal: false, cwd: spec.cwd };
+    void this.#lanes.run(() => this.#chain(actions, chain));
+  }
+
+  /** `emperor-on-demand-exec NAME`: what it prints are the addresses of the vassal's sockets. */
+  async askAddress(spec: HookSpec): Promise<AddressAnswer> {
+    const hook = this.#hooks.onDemandExec;
+    if (hook === undefined) return { ok: true, text: "" };
+    const [file = hook.text, ...args] = hook.argv;
+    return this.#lanes.run(async (): Promise<AddressAnswer> => {
+      if (this.#abandoned) return { ok: false, problem: "not run, the Emperor ends" };
+      const { output, problem } = await this.#world.capture({
+        file,
+        args: [...args, spec.name],
+        env: { ...this.#world.environment(), [ENVIRONMENT.vassalsDir]: spec.cwd },
+        cwd: spec.cwd,
+      });
+      return problem === undefined
+        ? { ok: true, text: output }
+        : { ok: false, problem: `"${hook.text}" failed: ${problem}` };
+    });
   }
 
   /**

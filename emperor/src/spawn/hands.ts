@@ -5,26 +5,30 @@
 import type { Watcher, WatchEvent } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
 import { encodeEmperorMessage, type EmperorMessageName } from "@emperor/protocol";
-import type { Hands, HandsListener, ProcessHandle } from "../court/hands.ts";
-import type { Logger } from "../log/logger.ts";
+import type {
+  Hands,
+  HandsListener,
+  ProcessHandle,
+  SocketFailure,
+  SocketsKey,
+  SpawnExtras,
+} from "../court/hands.ts";
 import { quoteName } from "../log/quoting.ts";
-import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import { Alarm } from "./alarm.ts";
-import type { ProcessTree } from "./cgroup.ts";
 import { CgroupCare } from "./cgroup-care.ts";
 import { continuePacket, packetOf, writePacket } from "./config-pipe.ts";
-import type { EmperorHooks } from "./emperor-hooks.ts";
 import { countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
-import type { HookSet } from "./hook-set.ts";
 import { rangeKey } from "./isolation.ts";
+import { OnDemandSockets } from "./on-demand-sockets.ts";
+import { IdleWatch } from "./idle-watch.ts";
 import { LateStarts } from "./late-starts.ts";
 import { Later } from "./later.ts";
 import { failureReport, giveBack, launch, type LaunchOutcome } from "./launch.ts";
 import { errorCode, signalChild, writeIfPossible, type Machine } from "./machine.ts";
-import type { Plan, Planner } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+import type { HandsParts } from "./hands-parts.ts";
 import { NONE, ProcessRecord, ProcessTable, readToken, tokenOf, WATCH } from "./process-table.ts";
 import { describeChoice } from "./programs.ts";
-import type { signalAs } from "./signal-as.ts";
 import { startHookResult } from "./start-hook.ts";
 
 /** Most bytes taken from the channel of a dead process: what it said last still counts. */
@@ -45,22 +49,6 @@ function passedStartHook({ failure }: StatusEvent): boolean {
   return failure.stage === "action" && failure.index > 0;
 }
 
-/** What the hands are made of; `createHands` puts it together. */
-export interface HandsParts {
-  readonly machine: Machine;
-  readonly listener: HandsListener;
-  readonly logger: Logger;
-  readonly planner: Planner;
-  readonly hooks: HookSet;
-  readonly emperorHooks: EmperorHooks;
-  readonly tree: ProcessTree;
-  readonly cgroups?: VassalCgroups;
-  /** Tyrant mode: how to signal those whom we may not signal ourselves. */
-  readonly signalAs?: typeof signalAs;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-}
-
 export class MachineHands implements Hands {
   readonly #parts: HandsParts;
   readonly #machine: Machine;
@@ -74,6 +62,8 @@ export class MachineHands implements Hands {
   readonly #care: CgroupCare;
   /** Only with cgroups: whoever finds it may ask. */
   readonly accounts?: NonNullable<Hands["accounts"]>;
+  readonly #sockets: OnDemandSockets;
+  readonly #idle: IdleWatch;
 
   constructor(parts: HandsParts) {
     this.#parts = parts;
@@ -93,6 +83,19 @@ export class MachineHands implements Hands {
         this.#care.accounts(handles.map((handle) => this.#table.get(handle)));
     }
     this.watcher = parts.machine.createWatcher((events) => this.#onEvents(events));
+    this.#sockets = new OnDemandSockets({
+      ...parts.sockets,
+      watcher: this.watcher,
+      warn: (message) => parts.logger.warning(message),
+      onConnection: (key) => this.#listener.onConnectionWaiting(key),
+    });
+    this.#idle = new IdleWatch({
+      idleMs: parts.sockets.idleMs,
+      now: parts.now,
+      sockets: this.#sockets,
+      warn: (message) => parts.logger.warning(message),
+      deserted: (handle) => this.#listener.onDeserted(handle),
+    });
   }
 
   /** Those that have a process, by `rangeKey`. */
@@ -103,6 +106,12 @@ export class MachineHands implements Hands {
   /** Children that were not reaped yet. */
   get processesAlive(): number {
     return this.#table.alive;
+  }
+
+  /** Is this the pid of a child that is looked after here? */
+  hasProcess(pid: number): boolean {
+    for (const record of this.#table.values()) if (record.pid === pid) return true;
+    return false;
   }
 
   now(): number {
@@ -117,14 +126,35 @@ export class MachineHands implements Hands {
     if (!this.#closed) this.#alarm.set(at);
   }
 
-  spawn(handle: ProcessHandle, spec: VassalSpec, extras: { readonly zergNumber?: number }): void {
-    const answer = this.#parts.planner.plan(spec, extras.zergNumber);
+  watchSockets(key: SocketsKey, spec: VassalSpec): SocketFailure | undefined {
+    return this.#sockets.watch(key, spec);
+  }
+
+  unwatchSockets(key: SocketsKey): void {
+    this.#sockets.unwatch(key);
+  }
+
+  closeSockets(key: SocketsKey): void {
+    this.#sockets.close(key);
+  }
+
+  spawn(handle: ProcessHandle, spec: VassalSpec, extras: SpawnExtras): void {
+    const record = new ProcessRecord(handle, spec);
+    if (extras.sockets !== undefined) {
+      const failure = this.#sockets.bind(extras.sockets, spec);
+      if (failure !== undefined) {
+        const cause = failure.lasting ? "exile" : "vassal";
+        return this.#listener.onSpawnFailed(handle, { cause, detail: failure.detail });
+      }
+      record.sockets = this.#sockets.descriptors(extras.sockets);
+      record.socketsKey = extras.sockets;
+    }
+    const answer = this.#parts.planner.plan(spec, extras.zergNumber, record.sockets.length);
     if (!answer.ok)
       return this.#listener.onSpawnFailed(handle, {
         cause: answer.cause ?? "exile",
         detail: answer.detail,
       });
-    const record = new ProcessRecord(handle, spec);
     if (!this.#parts.emperorHooks.hasBeforeVassal) return this.#start(record, answer.plan);
     this.#table.add(record);
     void this.#startAfterHooks(record, answer.plan);
@@ -153,9 +183,12 @@ export class MachineHands implements Hands {
       );
     }
     this.#table.add(record);
-    const { planner, hooks } = this.#parts;
-    const done = (outcome: LaunchOutcome): void => this.#launched(record, frame?.bytes, outcome);
-    launch(this.#machine, planner, plan, hooks, record, done, this.#care.cgroups);
+    const { planner, hooks, forkServer } = this.#parts;
+    const launched = (outcome: LaunchOutcome): void =>
+      this.#launched(record, frame?.bytes, outcome);
+    const address = forkServer?.addressFor(spec);
+    if (address !== undefined) return forkServer?.start(address, plan, record, launched);
+    launch(this.#machine, planner, plan, hooks, record, launched, this.#care.cgroups);
   }
 
   /** `packet`: its config, if it gets one through the pipe. */
@@ -170,10 +203,11 @@ export class MachineHands implements Hands {
     if (!this.#watch(record)) return;
     // A child that nobody wants any more is ended before it is heard of, and reaped in silence.
     if (record.abandoned) return this.kill(handle, "SIGKILL", "tree");
+    if (record.socketsKey !== undefined) this.#idle.add(handle, record.socketsKey);
     if (record.statusFd === NONE) this.#sayChoice(record, outcome);
     // The first packet comes unasked; later ones are answers to `config-wanted`.
     if (packet !== undefined) this.#writePacket(record, packet);
-    this.#listener.onSpawned(handle, record.pid);
+    this.#listener.onSpawned(handle, record.pid, record.adopted);
     this.#parts.emperorHooks.afterSpawn(spec, record.pid);
     const { killAtStart } = record;
     if (killAtStart !== undefined) this.kill(handle, killAtStart.signal, killAtStart.scope);
@@ -285,8 +319,10 @@ export class MachineHands implements Hands {
     await this.#parts.emperorHooks.idle();
     await this.#late.untilGone();
     this.#later.close();
+    this.#idle.close();
     // A start that is still under way keeps its record: `#launched` ends its child also without a watcher.
     for (const record of this.#table.values()) if (record.stage !== "launching") this.#drop(record);
+    this.#sockets.closeAll();
     this.watcher.close();
   }
 
@@ -315,6 +351,7 @@ export class MachineHands implements Hands {
       case "exit":
         return this.#onExit(number);
       case "listen":
+        return this.#sockets.heard(number);
       case "readable":
         // Nothing of the kind is watched here.
         return;
@@ -418,6 +455,7 @@ export class MachineHands implements Hands {
     if (record.pid !== NONE) this.#parts.emperorHooks.processGone(record.pid);
     this.#table.delete(record.handle);
     this.#later.forget(record);
+    this.#idle.delete(record.handle);
     this.#late.gone(record);
   }
 

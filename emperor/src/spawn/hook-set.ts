@@ -18,10 +18,13 @@ export type HookSettings = Pick<
   | "hookEmperorStart"
   | "hookAsEmperor"
   | "hookAsEmperorBeforeVassal"
+  | "hookAsOnDemandVassal"
+  | "hookAsOnConfigVassal"
   | "hookAsVassal"
   | "hookAsVassalBeforeDrop"
   | "isolation"
   | "shells"
+  | "onDemand"
 >;
 
 /** When the Emperor runs a hook of its own start. A failure ends it. */
@@ -45,6 +48,10 @@ export interface HookSet {
   readonly veth: VethSettings | undefined;
   /** Done by the Emperor in namespaces (CLONE_NEW* flags) of the vassal. */
   readonly setns: readonly { readonly namespaces: number; readonly action: ParsedAction }[];
+  readonly asOnDemand: readonly ParsedAction[];
+  readonly asOnConfig: readonly ParsedAction[];
+  /** `emperor-on-demand-exec`. */
+  readonly onDemandExec: LifeHook | undefined;
   readonly asVassal: ChildSteps;
   readonly beforeDrop: ChildSteps;
   /** Texts of `print` and `log` among the vassal's hooks: the same for all, said by the Emperor. */
@@ -103,6 +110,9 @@ export function readHooks(settings: HookSettings, path: string | undefined): Hoo
     setns: settings.isolation.setnsHooks.flatMap(({ namespaces, hook }) =>
       list([hook]).map((action) => ({ namespaces, action })),
     ),
+    asOnDemand: list(settings.hookAsOnDemandVassal),
+    asOnConfig: list(settings.hookAsOnConfigVassal),
+    onDemandExec: life("emperor-on-demand-exec", settings.onDemand.exec),
     asVassal: childSteps(asVassal, shell),
     beforeDrop: childSteps(beforeDrop, shell),
     vassalTexts: [...beforeDrop, ...asVassal].flatMap(({ deed }) =>

@@ -4,8 +4,9 @@
  */
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { SetupAction, SpawnOptions } from "@emperor/linux";
+import { LISTEN_PID_OF_CHILD, type SetupAction, type SpawnOptions } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
+import { ENVIRONMENT } from "@emperor/protocol";
 import type { Settings } from "../options/settings.ts";
 import { quoteName } from "../log/quoting.ts";
 import { RepeatLimiter } from "../log/repeats.ts";
@@ -69,10 +70,17 @@ export interface PlannerInput {
   readonly signature?: number;
 }
 
-/** The lowest numbers above 2 that `safe-fd` does not claim: one for the channel, one for the pipe. */
-export function chooseDescriptors(safeFds: readonly number[]): VassalDescriptors {
+/** systemd's protocol: handed over sockets begin here, without a gap. */
+const FIRST_LISTENER = 3;
+
+/**
+ * The lowest numbers above 2 that `safe-fd` does not claim: one for the channel, one for the pipe;
+ * above `listeners` numbers for sockets that are handed over as `LISTEN_FDS`.
+ */
+export function chooseDescriptors(safeFds: readonly number[], listeners = 0): VassalDescriptors {
   const free: number[] = [];
-  for (let fd = 3; free.length < 2; fd += 1) if (!safeFds.includes(fd)) free.push(fd);
+  for (let fd = FIRST_LISTENER + listeners; free.length < 2; fd += 1)
+    if (!safeFds.includes(fd)) free.push(fd);
   const [channel = 3, config = 4] = free;
   return { channel, config };
 }
@@ -154,16 +162,44 @@ export class Planner {
     this.#environment.invalidate();
   }
 
-  /** The descriptors of one start: `channel` and `config` are the vassal's ends. */
-  fds(channel: number, config: number | undefined): SpawnOptions["fds"] {
-    const own = { from: channel, to: this.#descriptors.channel };
-    return config === undefined
-      ? [...this.#commonFds, own]
-      : [...this.#commonFds, own, { from: config, to: this.#descriptors.config }];
+  /**
+   * The descriptors of one start: `channel` and `config` are the vassal's ends. Of its on-demand
+   * `sockets` the first becomes descriptor 0, as in uWSGI; the rest follow from 3 on, as systemd has it.
+   */
+  fds(
+    channel: number,
+    config: number | undefined,
+    sockets: readonly number[] = [],
+  ): SpawnOptions["fds"] {
+    const [first, ...rest] = sockets;
+    const numbers = this.#descriptorsFor(rest.length);
+    const own = { from: channel, to: numbers.channel };
+    const fds = first === undefined ? [...this.#commonFds] : this.#commonFdsWith(first);
+    fds.push(...rest.map((from, index) => ({ from, to: FIRST_LISTENER + index })), own);
+    if (config !== undefined) fds.push({ from: config, to: numbers.config });
+    return fds;
   }
 
-  plan(spec: VassalSpec, zergNumber: number | undefined): PlanAnswer {
+  #commonFdsWith(first: number): { from: number; to: number }[] {
+    return this.#commonFds.map((fd) => (fd.to === 0 ? { from: first, to: 0 } : fd));
+  }
+
+  #descriptorsFor(listeners: number): VassalDescriptors {
+    if (listeners === 0) return this.#descriptors;
+    return chooseDescriptors(this.#input.settings.safeFds, listeners);
+  }
+
+  /** `sockets`: how many on-demand sockets it gets. */
+  plan(spec: VassalSpec, zergNumber: number | undefined, sockets = 0): PlanAnswer {
     const { settings, hooks } = this.#input;
+    const listeners = Math.max(0, sockets - 1);
+    const taken = settings.safeFds.find(
+      (fd) => fd >= FIRST_LISTENER && fd < FIRST_LISTENER + listeners,
+    );
+    if (taken !== undefined) {
+      const detail = `safe-fd = ${taken} takes a number that one of its ${sockets} on-demand sockets needs`;
+      return { ok: false, detail };
+    }
     const tyrant = this.#input.tyrant?.answer(spec) ?? NOBODY_ELSE;
     if (!tyrant.ok) return tyrant;
     const magic = settings.magicExec ? this.#magicExec(spec, tyrant.credentials) : undefined;
@@ -182,6 +218,7 @@ export class Planner {
         `${this.#environment.vassalPath ?? DEFAULT_PATH}:${magic.pathDirectory}`,
       );
     }
+    if (listeners > 0) env = this.#withListeners(env, listeners, piped);
     const isZerg = zergNumber !== undefined;
     const args =
       magic?.kind === "yes"
@@ -212,6 +249,20 @@ export class Planner {
       ...this.#steps(spec, env, hooks, this.#sandbox(spec, profile, user)),
     };
     return { ok: true, plan: { programs, piped, fixed } };
+  }
+
+  /** systemd's protocol for the sockets after the first, and the channel's number above theirs. */
+  #withListeners(env: readonly string[], listeners: number, piped: boolean): readonly string[] {
+    const numbers = this.#descriptorsFor(listeners);
+    const own = [
+      `LISTEN_FDS=${listeners}`,
+      LISTEN_PID_OF_CHILD,
+      `${ENVIRONMENT.emperorFd}=${numbers.channel}`,
+      ...(piped ? [`${ENVIRONMENT.emperorFdConfig}=${numbers.config}`] : []),
+    ];
+    const names = new Set(own.map((entry) => entry.slice(0, entry.indexOf("=") + 1)));
+    const others = env.filter((entry) => !names.has(entry.slice(0, entry.indexOf("=") + 1)));
+    return [...others.filter((entry) => !entry.startsWith("LISTEN_FDNAMES=")), ...own];
   }
 
   #steps(

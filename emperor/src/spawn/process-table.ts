@@ -4,15 +4,15 @@
  */
 import type { SpawnFailure } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
-import type { ProcessHandle, ReapedProcess } from "../court/hands.ts";
+import type { ProcessHandle, ReapedProcess, SocketsKey } from "../court/hands.ts";
 import type { Signal } from "./machine.ts";
 import type { Plan } from "./plan.ts";
 
 /** What a token of the watcher stands for. */
-export const WATCH = { process: 0, channel: 1, status: 2 } as const;
+export const WATCH = { process: 0, channel: 1, status: 2, listener: 3 } as const;
 export type WatchKind = (typeof WATCH)[keyof typeof WATCH];
 
-/** Tokens are `number * KINDS + kind`, so that a number never used again gives tokens never used again. */
+/** Listeners count for themselves; all others have the number of their process. Tokens are `number * KINDS + kind`, so that a number never used again gives tokens never used again. */
 const KINDS = 4;
 
 export function tokenOf(number: number, kind: WatchKind): number {
@@ -26,6 +26,8 @@ export function readToken(token: number): { readonly number: number; readonly ki
 
 /** No descriptor. */
 export const NONE = -1;
+
+const NO_SOCKETS: readonly number[] = [];
 
 export type ProcessStage =
   /** `hook-as-emperor-before-vassal` runs: there is no process yet. */
@@ -41,6 +43,9 @@ export type ProcessStage =
 export class ProcessRecord {
   readonly handle: ProcessHandle;
   readonly spec: VassalSpec;
+  /** On-demand sockets that the process gets, in this order. They belong to others. */
+  sockets: readonly number[] = NO_SOCKETS;
+  socketsKey: SocketsKey | undefined;
   stage: ProcessStage = "preparing";
   pid = NONE;
   pidfd = NONE;
@@ -48,6 +53,8 @@ export class ProcessRecord {
   configFd = NONE;
   /** Open while the outcome of a `copied` start is not known. */
   statusFd = NONE;
+  /** Started by a fork server. */
+  adopted = false;
   /** Kept until the outcome of the start is known. */
   plan: Plan | undefined;
   failure: SpawnFailure | undefined;

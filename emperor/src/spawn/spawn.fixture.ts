@@ -8,6 +8,19 @@ import type { Machine } from "./machine.ts";
 import { Tyrant } from "./tyrant.ts";
 
 const DEFAULTS: Settings = {
+  broodlord: { most: 0, perVassal: 0, attribute: undefined, cooldownMs: 3000 },
+  onDemand: {
+    extension: undefined,
+    directory: undefined,
+    exec: undefined,
+    attribute: undefined,
+    idleMs: 0,
+    mode: 0o660,
+    owner: undefined,
+    backlog: 100,
+  },
+  hookAsOnDemandVassal: [],
+  hookAsOnConfigVassal: [],
   emperor: [],
   frequencySeconds: 3,
   nofollow: false,
@@ -16,7 +29,7 @@ const DEFAULTS: Settings = {
   forceConfigPipe: false,
   ignoreHidden: false,
   quietMs: 40,
-  remote: {
+  sources: {
     node: "here",
     maxVassals: 20_000,
     maxConfigBytes: 65_535,
@@ -103,6 +116,23 @@ const DEFAULTS: Settings = {
   shells: [],
   hookTimeoutMs: 10_000,
   statsAddresses: [],
+  control: undefined,
+  remote: {
+    commandSockets: [],
+    waitForCommand: false,
+    waitForCommandIgnore: [],
+    triggerSockets: [],
+    fifos: [],
+    proxySocket: undefined,
+    proxyTimeoutMs: 30_000,
+  },
+  forkServer: {
+    address: undefined,
+    attribute: undefined,
+    bases: [],
+    subreaper: false,
+    timeoutMs: 4000,
+  },
   statsHttp: false,
   statsMinified: false,
   chmodSocket: undefined,
@@ -166,6 +196,8 @@ export type Told =
   | { readonly kind: "bytes"; readonly handle: number; readonly bytes: readonly number[] }
   | { readonly kind: "closed"; readonly handle: number }
   | { readonly kind: "exited"; readonly handle: number; readonly status: ReapedProcess }
+  | { readonly kind: "connection"; readonly key: number }
+  | { readonly kind: "deserted"; readonly handle: number }
   | { readonly kind: "alarm" };
 
 export class RecordingListener implements HandsListener {
@@ -191,6 +223,14 @@ export class RecordingListener implements HandsListener {
 
   onExited(handle: number, status: ReapedProcess): void {
     this.#tell({ kind: "exited", handle, status });
+  }
+
+  onConnectionWaiting(key: number): void {
+    this.#tell({ kind: "connection", key });
+  }
+
+  onDeserted(handle: number): void {
+    this.#tell({ kind: "deserted", handle });
   }
 
   onAlarm(): void {

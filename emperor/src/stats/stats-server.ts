@@ -3,13 +3,13 @@
  * of vassals: the document comes from a callback. A client that neither reads nor sends costs one of
  * a few places for a few seconds, and never holds up the Emperor.
  */
-import { lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { renderStats, type StatsDocument } from "@emperor/protocol";
 import { EmperorError, errnoOf, reasonOf } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import { RepeatLimiter } from "../log/repeats.ts";
 import type { StatsAddress } from "./address.ts";
+import { removeStale } from "./stale-socket.ts";
 
 export interface StatsServerOptions {
   readonly address: StatsAddress;
@@ -233,30 +233,4 @@ function bindError(
     `emperor-stats = ${address.text}: cannot listen there: ${why}; nothing is started`,
     { cause: error },
   );
-}
-
-/**
- * Removes a socket file that a dead process left behind. Anything that is no socket, or that somebody
- * listens on, stays, while uWSGI unlinks whatever has the name.
- * @returns why it stays
- */
-async function removeStale(path: string): Promise<string | undefined> {
-  try {
-    // As big integers, for the reason given in log/descriptor-sink.ts.
-    if (!lstatSync(path, { bigint: true }).isSocket())
-      return "there is something that is no socket";
-  } catch {
-    return undefined;
-  }
-  const dead = await new Promise<boolean>((resolve) => {
-    const probe = connect({ path });
-    probe.once("connect", () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once("error", (error) => resolve(errnoOf(error) === "ECONNREFUSED"));
-  });
-  if (!dead) return "another process listens there";
-  unlinkSync(path);
-  return undefined;
 }
