@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/node_modules/.bin:$(
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo check test bench format clean distclean
+.PHONY: help setup build demo demo-hosting check test bench format clean distclean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: ## check the machine, fetch pnpm and the dependencies (done by all others too)
 	@scripts/setup.sh
@@ -21,6 +21,9 @@ build: setup ## compile the native addon and the TypeScript, put the programs in
 
 demo: build ## start an Emperor on examples/vassals and show what it does
 	@exec node scripts/demo.mjs
+
+demo-hosting: build ## as root: three tenants who cannot see each other (examples/hosting)
+	@exec node scripts/demo-hosting.mjs
 
 check: setup ## format, lint, build, types, unit tests, transcripts, a short simulation
 	@node scripts/check.mjs

@@ -87,14 +87,21 @@ function oneFileOf({ entry }, collected) {
   };
 }
 
-/** A module goes on seeing the place of its compiled file, from which it finds other files. */
-function placesIn(folder) {
+/**
+ * A module goes on seeing the place of its compiled file, from which it finds other files. Packages that
+ * it looks for by name (`import.meta.resolve`) are those beside the program.
+ */
+function placesIn(folder, format) {
   return {
     name: "places",
     transform(code, id, { magicString }) {
-      if (!code.includes("import.meta") || id.includes("/node_modules/")) return undefined;
-      if (/import\.meta(?!\.url\b)/.test(code))
-        throw new BundleError(`${id} uses import.meta for more than its url`);
+      // Neither other packages nor what the bundler adds.
+      const isOurs = id.startsWith(root) && !id.includes("/node_modules/");
+      if (!isOurs || !code.includes("import.meta")) return undefined;
+      const unknown =
+        format === "esm" ? /import\.meta(?!\.(?:url|resolve)\b)/ : /import\.meta(?!\.url\b)/;
+      if (unknown.test(code))
+        throw new BundleError(`${id} asks of import.meta what is not there in a bundle`);
       const compiled = id.replace("/src/", "/dist/").replace(/\.ts$/, ".js");
       const place = JSON.stringify(relative(folder, compiled));
       magicString.replaceAll("import.meta.url", `new URL(${place}, import.meta.url).href`);
@@ -122,7 +129,7 @@ async function make(program) {
         `${name} is neither a dependency in ${program.package}/package.json nor among BUNDLED in scripts/bundle.mjs`,
       );
     },
-    plugins: [frontOf(program), placesIn(folder), oneFileOf(program, together)],
+    plugins: [frontOf(program), placesIn(folder, program.format), oneFileOf(program, together)],
     onLog(level, log) {
       // Said of what is in the one file on purpose.
       if (log.code === "INEFFECTIVE_DYNAMIC_IMPORT") return;

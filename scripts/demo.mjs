@@ -12,31 +12,15 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatStats, readStats } from "./demo-stats.mjs";
+import { endRest, MARK, marked, say, tryPort, until } from "./demo-tools.mjs";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
 const START_DEADLINE_MS = 20_000;
 const STOP_DEADLINE_MS = 30_000;
-/** In the environment of everything that the demo starts, so that nothing can be left unseen. */
-const MARK = "EMPEROR_DEMO";
-
-const say = (text = "") => process.stdout.write(`${text}\n`);
-
-/** Is a TCP port of 127.0.0.1 free? Port 0: any; resolves with the port, or undefined. */
-function tryPort(port) {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(undefined));
-    server.listen(port, "127.0.0.1", () => {
-      const { port: found } = server.address();
-      server.close(() => resolve(found));
-    });
-  });
-}
 
 /** Copies the examples; a port that is taken on this machine is replaced in the copy. */
 async function prepare() {
@@ -58,33 +42,6 @@ async function prepare() {
     addresses.set(name, `http://127.0.0.1:${usable}/`);
   }
   return { folder, addresses, moved };
-}
-
-/** Pids of living processes that carry the mark of this demo. */
-function marked(folder) {
-  const wanted = `${MARK}=${folder}`;
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      if (pid === process.pid) return false;
-      try {
-        return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(wanted);
-      } catch {
-        return false; // gone meanwhile, or not ours
-      }
-    });
-}
-
-/** Polls `check` until it returns something, or the time is over (undefined). */
-async function until(check, deadlineMs) {
-  const endsAt = performance.now() + deadlineMs;
-  for (;;) {
-    const result = await check();
-    if (result !== undefined) return result;
-    if (performance.now() >= endsAt) return undefined;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
 }
 
 /** The stats document once every vassal with an address accepts requests and the crashing one has died. */
@@ -131,19 +88,6 @@ function introduce({ folder, addresses, moved }, stats, socket) {
   say("Ctrl-c here stops everything.");
   say("──────────────────────────────────────────────────────────────────────────────");
   say();
-}
-
-/** Kills what should have been gone, by pid; returns how many there were. */
-function endRest(folder) {
-  const rest = marked(folder);
-  for (const pid of rest) {
-    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-    say(
-      `demo: process ${pid} was left behind (${command.trim()}): killed. This is a defect, please report it.`,
-    );
-    process.kill(pid, "SIGKILL");
-  }
-  return rest.length;
 }
 
 async function main() {

@@ -32,7 +32,9 @@ export const EMPEROR_ERRORS = {
   "credentials-failed": EXIT.refused,
   "limit-failed": EXIT.refused,
   "hook-failed": EXIT.refused,
+  "privileges-missing": EXIT.refused,
   "daemon-failed": EXIT.refused,
+  "cgroup-failed": EXIT.refused,
 } as const;
 
 export type EmperorErrorCode = keyof typeof EMPEROR_ERRORS;

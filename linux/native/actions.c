@@ -34,6 +34,8 @@ __attribute__((no_sanitize_address)) static int command_main(void *argument) {
   // open for ever. Marked, not closed, so that a failing exec leaves no trace.
   static const int standard[] = {0, 1, 2};
   close_all_except(standard, 3, true);
+  // Before the vassal's own are placed these are ours, which Node marks: the output would be lost.
+  for (size_t i = 0; i < 3; i++) syscall(SYS_fcntl, standard[i], F_SETFD, 0);
   raw_sigmask(0, NULL);
   execve(command->path, command->argv, command->env);
   command->error = errno;
@@ -46,7 +48,7 @@ static int run_command(struct plan *plan, const char *path, char **argv, char **
     .path = path,
     .argv = argv,
     .env = env != NULL ? env : plan->env,
-    .vassal = (pid_t)syscall(SYS_getpid),
+    .vassal = plan->joined_pid_namespace ? 0 : (pid_t)syscall(SYS_getpid),
     .error = 0,
   };
   struct sharing sharing = {
@@ -124,6 +126,10 @@ static int run_action(struct plan *plan, const struct action *action, int *wait_
     // fstype, source, target, data
     case ACTION_MOUNT: return result_of(mount(text[1], text[2], text[0], action->first, text[3]));
     case ACTION_UMOUNT: return result_of(umount2(text[0], (int)action->first));
+    // In another pid namespace our commands cannot see us.
+    case ACTION_SETNS:
+      if (action->second & CLONE_NEWPID) plan->joined_pid_namespace = true;
+      return result_of(setns((int)action->first, (int)action->second));
     case ACTION_EXIT: break;
   }
   return 0;

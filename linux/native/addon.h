@@ -80,6 +80,6 @@ struct export_entry {
 
 /* One list per file, ended by a NULL name. */
 extern const struct export_entry spawn_exports[], starts_exports[], watch_exports[], process_exports[], identity_exports[], namespace_exports[],
-  socket_exports[], message_exports[], scan_exports[];
+  socket_exports[], message_exports[], scan_exports[], file_exports[];
 
 #endif

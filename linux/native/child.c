@@ -8,17 +8,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/futex.h>
 #include <linux/securebits.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "launch.h"
+#include "shared.h"
+#include "thread.h"
 
 #ifdef SYS_setgroups32
 #define SETGROUPS SYS_setgroups32
@@ -56,7 +64,25 @@ _Noreturn void child_fail(struct plan *plan, enum stage stage, int error, int in
   raw_exit(127);
 }
 
+static bool parent_is_gone(const struct plan *plan) {
+  // In a new pid namespace getppid is always 0, so there only the parent's pidfd (readable = ended) can tell.
+  if ((plan->namespaces & CLONE_NEWPID) == 0) return syscall(SYS_getppid) != plan->parent_pid;
+  struct pollfd parent = {.fd = plan->parent_pidfd, .events = POLLIN};
+  return plan->parent_pidfd >= 0 && poll(&parent, 1, 0) > 0 && (parent.revents & POLLIN) != 0;
+}
+
+/* In our parent's memory there is no end of file: whether the parent lives is asked now and then. */
+static void wait_in_shared_memory(struct plan *plan) {
+  while (__atomic_load_n(&plan->mapped, __ATOMIC_ACQUIRE) == 0) {
+    struct timespec wait = {.tv_sec = 0, .tv_nsec = 100000000};
+    raw_futex(&plan->mapped, FUTEX_WAIT, 0, &wait);
+    if (parent_is_gone(plan)) raw_exit(127);
+  }
+  if (plan->map_error != 0) child_fail(plan, STAGE_USER_NAMESPACE, plan->map_error, plan->map_index, 0);
+}
+
 static void wait_for_user_map(struct plan *plan) {
+  if (!plan->copied) return wait_in_shared_memory(plan);
   // Our copy of the write end must go first: otherwise a dead parent would never be an EOF.
   close(plan->sync_write_fd);
   char byte;
@@ -81,6 +107,28 @@ static void join_cgroups(struct plan *plan) {
   if (plan->join_cgroup_by_hand && !write_word(plan->cgroup_fd, "cgroup.procs", "0")) child_fail(plan, STAGE_CGROUP, errno, -1, 0);
   for (size_t i = 0; i < plan->cgroup_file_count; i++)
     if (!write_word(AT_FDCWD, plan->cgroup_files[i], "0")) child_fail(plan, STAGE_CGROUP, errno, (int)i, 0);
+}
+
+static void make_late_namespaces(struct plan *plan) {
+  // One kind after the other, so that the failure says which: the index is the number of its bit.
+  for (int bit = 0; bit < 32; bit++) {
+    uint64_t flag = plan->late_namespaces & UINT64_C(1) << bit;
+    if (flag != 0 && unshare((int)flag) != 0) child_fail(plan, STAGE_NAMESPACE, errno, bit, 0);
+  }
+}
+
+static void bring_loopback_up(struct plan *plan) {
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  // A kernel without IPv4 has IPv6.
+  if (fd < 0) fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) child_fail(plan, STAGE_LOOPBACK, errno, -1, 0);
+  struct ifreq request = {.ifr_name = "lo"};
+  int result = ioctl(fd, SIOCGIFFLAGS, &request);
+  request.ifr_flags |= IFF_UP | IFF_RUNNING;
+  if (result == 0) result = ioctl(fd, SIOCSIFFLAGS, &request);
+  int error = errno;
+  close(fd);
+  if (result != 0) child_fail(plan, STAGE_LOOPBACK, error, -1, 0);
 }
 
 static void reset_signals(void) {
@@ -155,16 +203,9 @@ static void set_ambient_capabilities(struct plan *plan) {
 
 static void set_parent_death_signal(struct plan *plan) {
   if (prctl(PR_SET_PDEATHSIG, plan->parent_death_signal, 0, 0, 0) != 0) child_fail(plan, STAGE_PARENT_DEATH_SIGNAL, errno, -1, 0);
-  // A parent that died before the line above sends nothing any more. In a new pid namespace getppid
-  // is always 0, so there only the parent's pidfd (readable = ended) can tell.
-  bool orphan = false;
-  if (plan->parent_pidfd >= 0) {
-    struct pollfd parent = {.fd = plan->parent_pidfd, .events = POLLIN};
-    orphan = poll(&parent, 1, 0) > 0 && (parent.revents & POLLIN) != 0;
-  }
-  if ((plan->namespaces & CLONE_NEWPID) == 0 && syscall(SYS_getppid) != plan->parent_pid) orphan = true;
+  // A parent that died before the line above sends nothing any more.
   // As if the signal had come: nobody is left to be told more.
-  if (orphan) raw_exit(128 + plan->parent_death_signal);
+  if (parent_is_gone(plan)) raw_exit(128 + plan->parent_death_signal);
 }
 
 static _Noreturn void execute(struct plan *plan) {
@@ -204,6 +245,10 @@ _Noreturn void child_main(struct plan *plan) {
   // Early, so that everything below is already charged and killed with the cgroup; needs privilege.
   enter(plan, STAGE_CGROUP);
   join_cgroups(plan);
+  // A cgroup namespace shows the cgroup in which it is made as the root, so not before; a time namespace
+  // cannot be asked of clone at all.
+  enter(plan, STAGE_NAMESPACE);
+  make_late_namespaces(plan);
   // Before any command is run: its processes shall belong to the vassal's session too.
   enter(plan, STAGE_SESSION);
   if (plan->session && syscall(SYS_setsid) < 0) child_fail(plan, STAGE_SESSION, errno, -1, 0);
@@ -216,6 +261,11 @@ _Noreturn void child_main(struct plan *plan) {
   // Needs privilege; the actions shall see the mounts.
   enter(plan, STAGE_MOUNT);
   set_mounts(plan);
+  // Both need privilege over their namespaces; the actions may use or change them.
+  enter(plan, STAGE_HOSTNAME);
+  if (plan->hostname != NULL && sethostname(plan->hostname, strlen(plan->hostname)) != 0) child_fail(plan, STAGE_HOSTNAME, errno, -1, 0);
+  enter(plan, STAGE_LOOPBACK);
+  if (plan->loopback) bring_loopback_up(plan);
   enter(plan, STAGE_BEFORE_DROP_ACTION);
   run_actions(plan, &plan->before_drop, STAGE_BEFORE_DROP_ACTION);
   // Needs CAP_SETPCAP, which the change of uid takes away.

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +20,11 @@
 #include "child.h"
 #include "shared.h"
 #include "table.h"
+#include "thread.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -99,6 +105,15 @@ static int write_user_maps(struct plan *plan, pid_t pid, int *index) {
   return error;
 }
 
+/* A `shared` child waits for its maps. What keeps us from writing them it reports as its own failure. */
+static void let_go_on(struct plan *plan) {
+  int index = -1;
+  plan->map_error = write_user_maps(plan, plan->pid, &index);
+  plan->map_index = index;
+  __atomic_store_n(&plan->mapped, 1, __ATOMIC_RELEASE);
+  raw_futex(&plan->mapped, FUTEX_WAKE, 1, NULL);
+}
+
 static bool launch_copied(struct plan *plan, struct launched *result, struct outcome *failure) {
   int status[2] = {-1, -1}, sync[2] = {-1, -1};
   if (pipe2(status, O_CLOEXEC) != 0) return give_up(failure, STAGE_PREPARE, errno, 0);
@@ -155,13 +170,21 @@ int own_pidfd(struct launcher *launcher) {
 /* With all signals blocked. */
 static bool clone_child(struct launcher *launcher, struct plan *plan, struct launched *result, struct outcome *failure) {
   plan->parent_pid = (pid_t)syscall(SYS_getpid);
-  plan->parent_pidfd = plan->parent_death_signal != 0 ? own_pidfd(launcher) : -1;
+  plan->parent_pidfd = plan->parent_death_signal != 0 || (plan->has_user_map && !plan->copied) ? own_pidfd(launcher) : -1;
+  // clone() takes this bit for a signal's number. Of version 1 the child enters its cgroups itself, and
+  // a namespace made before would show them from outside.
+  plan->late_namespaces |= plan->namespaces & CLONE_NEWTIME;
+  if (plan->cgroup_file_count > 0 || plan->join_cgroup_by_hand) plan->late_namespaces |= plan->namespaces & CLONE_NEWCGROUP;
+  plan->namespaces &= ~plan->late_namespaces;
   for (;;) {
     bool ok = plan->copied ? launch_copied(plan, result, failure) : shared_begin(launcher, plan, failure);
+    if (ok && !plan->copied && plan->has_user_map) let_go_on(plan);
     if (ok || failure->stage != STAGE_CLONE || plan->cgroup_fd < 0 || plan->join_cgroup_by_hand) return ok;
     // CLONE_INTO_CGROUP came with Linux 5.7: older kernels, and filters, answer one of these.
     if (failure->error != EINVAL && failure->error != E2BIG && failure->error != ENOSYS && failure->error != EPERM) return false;
     plan->join_cgroup_by_hand = true;
+    plan->late_namespaces |= plan->namespaces & CLONE_NEWCGROUP;
+    plan->namespaces &= ~plan->late_namespaces;
   }
 }
 

@@ -46,7 +46,7 @@ NAPI_MODULE_INIT() {
   }
   const struct export_entry *const tables[] = {
     module_exports,    spawn_exports,  starts_exports,  watch_exports, process_exports, identity_exports,
-    namespace_exports, socket_exports, message_exports, scan_exports,
+    namespace_exports, socket_exports, message_exports, scan_exports,   file_exports,
   };
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
     if (!define(env, exports, tables[i])) return throw_napi(env);

@@ -173,6 +173,8 @@ static void read_plan(struct reader *r, struct plan *plan) {
   plan->gid_map = next_string(r);
   plan->mounts_private = next_flag(r);
   plan->mount_proc = next_flag(r);
+  plan->hostname = next_optional_string(r);
+  plan->loopback = next_flag(r);
   plan->before_drop = next_actions(r, &putenv_count, &has_command);
   plan->actions = next_actions(r, &putenv_count, &has_command);
   read_programs(r, plan, putenv_count);
@@ -188,8 +190,8 @@ static void read_plan(struct reader *r, struct plan *plan) {
   plan->command_stack = has_command ? take(r, COMMAND_STACK_SIZE, 1) : NULL;
   if (r->number != r->number_end || r->text != r->text_end) r->bad = true;
   // For a child that shares the parent's memory a thread waits, or the parent itself, so whatever may
-  // take its time is refused there, and so is what needs the parent to move.
-  if (!plan->copied && (plan->has_user_map || plan->before_drop.count > 0 || plan->actions.count > 0)) r->bad = true;
+  // take its time is refused there.
+  if (!plan->copied && (plan->before_drop.count > 0 || plan->actions.count > 0)) r->bad = true;
 }
 
 struct plan *plan_parse(const double *numbers, size_t number_count, const char *text, size_t text_length) {

@@ -16,10 +16,13 @@ enum stage {
   STAGE_CLONE,
   STAGE_USER_NAMESPACE,
   STAGE_CGROUP,
+  STAGE_NAMESPACE,
   STAGE_SESSION,
   STAGE_SIGNALS,
   STAGE_RLIMIT,
   STAGE_MOUNT,
+  STAGE_HOSTNAME,
+  STAGE_LOOPBACK,
   STAGE_BEFORE_DROP_ACTION,
   STAGE_CAPABILITY_BOUND,
   STAGE_SECUREBITS,
@@ -51,6 +54,7 @@ enum action_kind {
   ACTION_HOSTNAME,
   ACTION_MOUNT,
   ACTION_UMOUNT,
+  ACTION_SETNS,
   ACTION_EXIT,
 };
 
@@ -125,6 +129,9 @@ struct plan {
   bool has_user_map, deny_setgroups;
   const char *uid_map, *gid_map;
   bool mounts_private, mount_proc;
+  /* NULL: untouched. */
+  const char *hostname;
+  bool loopback;
   struct actions before_drop, actions;
   struct program *programs;
   size_t program_count;
@@ -142,6 +149,12 @@ struct plan {
   int status_fd, sync_read_fd, sync_write_fd;
   /* cgroup_fd could not be given to clone3: the child writes to its cgroup.procs instead. */
   bool join_cgroup_by_hand;
+  /* Namespaces that the child makes itself, see launch.c. */
+  uint64_t late_namespaces;
+  /* An action joined another pid namespace: its commands see no parent. */
+  bool joined_pid_namespace;
+  /* `shared`: 0 while the user maps are not written, then 1, or the error with `map_index`. */
+  volatile int32_t mapped, map_error, map_index;
   pid_t parent_pid;
   int parent_pidfd;
   /* What a command action runs on; allocated only when there is one. */

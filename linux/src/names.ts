@@ -11,6 +11,7 @@ const NAMESPACES: Readonly<Record<string, number>> = {
   uts: CLONE_NEW.uts,
   user: CLONE_NEW.user,
   cgroup: CLONE_NEW.cgroup,
+  time: CLONE_NEW.time,
   fs: CLONE_NEW.mount,
   ns: CLONE_NEW.mount,
   mnt: CLONE_NEW.mount,

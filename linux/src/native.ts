@@ -108,6 +108,7 @@ export interface NativeAddon {
   ): NativeScan | undefined;
   statEntries(paths: string, nofollow: boolean, previousDigest?: string): NativeScan | undefined;
   fileDigest(path: string): string;
+  readFiles(paths: string): [string, string];
 }
 
 /** Digest, 15 numbers per entry, NUL-terminated names. */

@@ -10,10 +10,13 @@ export const SPAWN_STAGES: readonly SpawnStage[] = [
   "clone",
   "user-namespace",
   "cgroup",
+  "namespace",
   "session",
   "signals",
   "rlimit",
   "mount",
+  "hostname",
+  "loopback",
   "before-drop-action",
   "capability-bound",
   "securebits",
@@ -45,6 +48,7 @@ export const ACTION_KINDS: readonly SetupAction["kind"][] = [
   "hostname",
   "mount",
   "umount",
+  "setns",
   "exit",
 ];
 
@@ -130,6 +134,8 @@ function operands(action: SetupAction): {
       };
     case "umount":
       return { numbers: [action.flags, 0], texts: [action.target] };
+    case "setns":
+      return { numbers: [action.fd, action.namespaces], texts: [] };
     case "exit":
       return { numbers: [action.code, 0], texts: [] };
   }
@@ -181,6 +187,8 @@ export function packPlan(options: SpawnOptions): PackedPlan | undefined {
   packer.string(options.userMap?.gidMap ?? "");
   packer.flag(options.makeMountsPrivate);
   packer.flag(options.mountProc);
+  packer.optionalString(options.hostName);
+  packer.flag(options.loopback);
   packActions(packer, options.beforeDropActions ?? []);
   packActions(packer, options.actions ?? []);
   packer.number(options.programs.length);

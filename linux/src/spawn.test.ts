@@ -305,8 +305,11 @@ describe("a failure says stage and errno", () => {
     [{ args: ["nul\0inside"] }, { stage: "prepare", code: "EINVAL" }],
     [{ actions: [{ kind: "chdir", path: "/" }] }, { stage: "prepare", code: "EINVAL" }],
     [
-      { userMap: { uidMap: "", gidMap: "", denySetgroups: false } },
-      { stage: "prepare", code: "EINVAL" },
+      {
+        namespaces: CLONE_NEW.user,
+        userMap: { uidMap: "garbage", gidMap: "", denySetgroups: false },
+      },
+      { stage: "user-namespace", code: "EINVAL", index: 1 },
     ],
     [{ namespaces: 0x0001_0000 }, { stage: "clone", code: "EINVAL" }],
     [{ cgroupFd: 0 }, { stage: "clone", code: "EBADF" }],

@@ -10,10 +10,13 @@ export type SpawnStage =
   | "clone"
   | "user-namespace"
   | "cgroup"
+  | "namespace"
   | "session"
   | "signals"
   | "rlimit"
   | "mount"
+  | "hostname"
+  | "loopback"
   | "before-drop-action"
   | "capability-bound"
   | "securebits"
@@ -67,6 +70,8 @@ export type SetupAction =
       readonly data: string;
     }
   | { readonly kind: "umount"; readonly target: string; readonly flags: number }
+  /** Joins namespaces of the process behind a pidfd that is open in the child. */
+  | { readonly kind: "setns"; readonly fd: number; readonly namespaces: number }
   | { readonly kind: "exit"; readonly code: number };
 
 export interface ResourceLimit {
@@ -131,13 +136,17 @@ export interface SpawnOptions {
   /** A pid namespace gets its own /proc, a mount namespace is made private first. */
   readonly makeMountsPrivate?: boolean;
   readonly mountProc?: boolean;
+  /** Set in the (new) uts namespace. */
+  readonly hostName?: string;
+  /** Brings `lo` up in the (new) net namespace. */
+  readonly loopback?: boolean;
   /** Run with full privileges, before capabilities and credentials are dropped. */
   readonly beforeDropActions?: readonly SetupAction[];
   /** Run as the vassal, in its environment and directory, just before exec. */
   readonly actions?: readonly SetupAction[];
   /**
    * `shared`: CLONE_VM, the result is there when exec succeeded or a step failed: `spawn` waits for it,
-   * `spawnAsync` does not; forbidden together with actions or a user map. `copied`: the call returns at once and the outcome arrives
+   * `spawnAsync` does not; forbidden together with actions. `copied`: the call returns at once and the outcome arrives
    * on `statusFd` (watch it with `Watcher.addStatus`), so a hook may take its time. Watch the pidfd
    * only after the status came: then an end of the set-up is never taken for the program's.
    */
@@ -160,7 +169,7 @@ export interface SpawnFailure {
   readonly code: string;
   /**
    * Index of the program, action, cgroup file or limit that failed, number of the capability; for
-   * `mount` 0 = making private, 1 = /proc; for `user-namespace` 0 = setgroups, 1 = uid map, 2 = gid
+   * `namespace` the bit of its kind; for `mount` 0 = making private, 1 = /proc; for `user-namespace` 0 = setgroups, 1 = uid map, 2 = gid
    * map. -1 where it does not apply.
    */
   readonly index: number;

@@ -9,6 +9,7 @@ import type { FileEyes } from "./eyes.ts";
 import { GlobTree, below } from "./glob-tree.ts";
 import { parsePattern } from "./glob-pattern.ts";
 import { hasValidSuffix, quoteName } from "./names.ts";
+import { maskAddress } from "./secrets.ts";
 
 export type MonitorAddress =
   | { readonly ok: true; readonly scheme: string; readonly address: string }
@@ -19,6 +20,9 @@ export interface AddressRules {
   readonly suffixes: readonly string[];
   readonly schemes: readonly string[];
 }
+
+/** Schemes with a default for everything, as in uWSGI. */
+const MAY_BE_EMPTY = new Set(["pg", "mongodb"]);
 
 const SCHEME = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//;
 
@@ -37,7 +41,8 @@ export function readAddress(argument: string, rules: AddressRules, eyes: FileEye
   const scheme = match[1];
   const rest = argument.slice(match[0].length);
   if (!rules.schemes.includes(scheme)) return unknownScheme(argument, scheme, rules.schemes);
-  if (rest === "") return fail("empty-address", argument, `has nothing after ${scheme}://`);
+  if (rest === "" && !MAY_BE_EMPTY.has(scheme))
+    return fail("empty-address", argument, `has nothing after ${scheme}://`);
   return { ok: true, scheme, address: scheme === "dir" ? directoryPath(rest, rules) : rest };
 }
 
@@ -139,6 +144,10 @@ function unknownScheme(
 function fail(code: MonitorError["code"], argument: string, what: string): MonitorAddress {
   return {
     ok: false,
-    error: new MonitorError(code, argument, `monitor address ${quoteName(argument)} ${what}`),
+    error: new MonitorError(
+      code,
+      argument,
+      `monitor address ${quoteName(maskAddress(argument))} ${what}`,
+    ),
   };
 }

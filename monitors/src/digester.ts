@@ -82,7 +82,8 @@ export class Digester {
   }
 }
 
-/** The owner may have been replaced by the link's when the file was taken. */
+/** The owner may have been replaced by the link's when the file was taken, and a guard been added. */
 function isStillTheSame(taken: FileFacts, seen: FileFacts): boolean {
-  return sameState(taken, { ...seen, uid: taken.uid, gid: taken.gid });
+  const { uid, gid, guard } = taken;
+  return sameState(taken, { ...seen, uid, gid, ...(guard === undefined ? {} : { guard }) });
 }

@@ -2,7 +2,10 @@
 
 export const MONITOR_ERROR_CODES = {
   "empty-address": "The text after the scheme, or the whole argument, is empty.",
-  "invalid-address": "The address holds a NUL character, which no path can have.",
+  "invalid-address":
+    "The address holds a NUL character, which no path can have, or its scheme can make no sense of it.",
+  "invalid-option":
+    "An option of the address (after its `?` or `#`) does not exist or has a value that cannot be, or the address itself is not of the form that its scheme needs.",
   "unknown-scheme": "The argument starts with SCHEME:// and no monitor of that scheme exists.",
 } as const;
 

@@ -10,6 +10,9 @@ export interface Identity {
   readonly isDirectory: boolean;
   /** Of the directory itself: moves when an entry comes, goes or is renamed. */
   readonly mtimeMs: number;
+  /** Owner and permission bits, where they are known. */
+  readonly uid?: number;
+  readonly mode?: number;
 }
 
 export interface FileEyes {

@@ -3,8 +3,11 @@
  * becomes of it), hints (when to look) and the sink (whom to tell). It alone has timers: one for the
  * slow scan and, only while something waits to settle, one for that.
  */
+import { dirname } from "node:path";
 import { Digester } from "./digester.ts";
+import { DirectoryGuards } from "./directory-guards.ts";
 import type { FileEyes } from "./eyes.ts";
+import { guardOf } from "./file-facts.ts";
 import type { FileFacts } from "./file-facts.ts";
 import { FileLedger } from "./file-ledger.ts";
 import type { LookOutcome } from "./file-ledger.ts";
@@ -50,6 +53,8 @@ export class FileMonitor implements ImperialMonitor {
   readonly #movedOn = new Map<string, number>();
   readonly #digester: Digester;
   readonly #watch: WatchKeeper;
+  /** Only in Tyrant mode. */
+  readonly #guards: DirectoryGuards | undefined;
   #sink: MonitorSink | undefined;
   #readAttributes: ReadAttributes | undefined;
   #state: "new" | "available" | "unavailable" | "closed" = "new";
@@ -70,6 +75,7 @@ export class FileMonitor implements ImperialMonitor {
     this.#options = options;
     this.#tools = tools;
     this.#ledger = new FileLedger({ quietMs: options.quietMs });
+    this.#guards = options.guarded === true ? new DirectoryGuards(tools.eyes) : undefined;
     this.#digester = new Digester(finder, this.#ledger, tools, options.nofollow);
     this.#watch = new WatchKeeper(finder, tools.openHints, options, {
       hint: (directory, kind, name) => this.#hear(directory, kind, name),
@@ -187,6 +193,8 @@ export class FileMonitor implements ImperialMonitor {
   }
 
   #survey(hints: ReadonlyMap<string, HintKind>, now: Instant): "unchanged" | "done" {
+    // Who may write a directory is no part of what a survey compares.
+    if (this.#guards?.refresh() === true) this.#finder.forgetSurvey();
     const survey = this.#finder.survey(this.#ledger.wanted);
     if (survey.kind === "unchanged") {
       this.#watch.retry();
@@ -223,7 +231,10 @@ export class FileMonitor implements ImperialMonitor {
     this.#sink?.unavailable(reason);
   }
 
-  /** Drops what can be no vassal and gives links their own owner where that is wanted. */
+  /**
+   * Drops what can be no vassal, gives links their own owner where that is wanted, and notes in Tyrant
+   * mode what else decides about trust.
+   */
   #admit(files: Map<string, FileFacts>): void {
     const { ignoreHidden, ownerOfLink, nofollow } = this.#options;
     for (const [name, facts] of files) {
@@ -236,11 +247,17 @@ export class FileMonitor implements ImperialMonitor {
           continue;
         }
       }
-      if (!ownerOfLink || nofollow || !facts.isLink) continue;
+      const isOwnedByLink = ownerOfLink && !nofollow && facts.isLink;
+      if (!isOwnedByLink && this.#guards === undefined) continue;
+      const directory = dirname(this.#finder.pathOf(name));
       files.set(name, {
         ...facts,
-        uid: facts.linkUid ?? facts.uid,
-        gid: facts.linkGid ?? facts.gid,
+        ...(isOwnedByLink
+          ? { uid: facts.linkUid ?? facts.uid, gid: facts.linkGid ?? facts.gid }
+          : {}),
+        ...(this.#guards === undefined
+          ? {}
+          : { guard: guardOf(facts, this.#guards.stateOf(directory)) }),
       });
     }
   }
@@ -348,6 +365,10 @@ export class FileMonitor implements ImperialMonitor {
    * scans are left out; the fourth heals what a lost hint or a write through mmap left unseen.
    */
   #isScanSpared(): boolean {
+    if (this.#guards?.refresh() === true) {
+      this.#finder.forgetSurvey();
+      return false;
+    }
     const isCovered =
       this.#state === "available" && this.#watch.isWatchingAll() && this.#finder.isCoveredByHints();
     this.#sparedScans =

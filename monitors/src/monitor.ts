@@ -3,6 +3,9 @@
  * that source wants; it never starts, stops or knows a vassal.
  */
 
+import type { MonitorPackage } from "./packages.ts";
+import type { RemoteRules } from "./remote.ts";
+
 /** One wanted vassal, as its source describes it. Plain data: it can be written to JSON. */
 export interface VassalSpec {
   /**
@@ -82,6 +85,11 @@ export interface MonitorOptions {
   readonly nofollow: boolean;
   /** `emperor-tyrant` with `emperor-tyrant-nofollow`: owner of the link itself. */
   readonly ownerOfLink: boolean;
+  /**
+   * `emperor-tyrant`: what a config's permissions and those of its directory allow others is part of
+   * its version, since it decides whether the config is trusted.
+   */
+  readonly guarded?: boolean;
   /** `emperor-extra-extension`, with or without leading dot as the user wrote it. */
   readonly extraExtensions: readonly string[];
   /** `emperor-collect-attr` names (plus those named by wrapper-attr, chdir-attr...). */
@@ -93,4 +101,8 @@ export interface MonitorOptions {
   /** Ignore hidden files and editors' leftovers (`.#x`, `x~`): off by default as in uWSGI. */
   readonly ignoreHidden: boolean;
   readonly clock: MonitorClock;
+  /** Limits and surroundings of remote sources; left out: the defaults. */
+  readonly remote?: RemoteRules;
+  /** Schemes that npm packages brought (`imperial-monitor`). */
+  readonly packages?: readonly MonitorPackage[];
 }

@@ -87,6 +87,8 @@ function isScannedFile(fd: number, facts: FileFacts): boolean {
     Number(now.dev) === facts.dev &&
     Number(now.ino) === facts.ino &&
     Number(now.size) === facts.size &&
+    // Of a link the facts may have another owner; `readOpenFile` asks for it.
+    (facts.isLink || (Number(now.uid) === facts.uid && Number(now.gid) === facts.gid)) &&
     now.mtimeNs === BigInt(facts.mtimeSec) * 1_000_000_000n + BigInt(facts.mtimeNsec)
   );
 }

@@ -29,6 +29,8 @@ export const systemEyes: FileEyes = {
       ino: stats.ino,
       isDirectory: stats.isDirectory(),
       mtimeMs: stats.mtimeMs,
+      uid: stats.uid,
+      mode: stats.mode,
     };
   },
 

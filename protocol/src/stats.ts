@@ -16,6 +16,27 @@ export interface StatsExit {
   readonly uptime: number;
 }
 
+/** What a vassal's cgroup counted, as far as the machine counts it: bytes, milliseconds, processes. */
+export interface StatsCgroup {
+  /** Of the run that goes on; absent while there is none. */
+  readonly memory?: number;
+  readonly memory_peak?: number;
+  readonly cpu_ms?: number;
+  readonly processes?: number;
+  readonly processes_peak?: number;
+  /** Processes that the kernel killed because the cgroup had no memory left. */
+  readonly oom_kills?: number;
+  /** Percent of the last ten seconds in which some task waited for the resource. */
+  readonly pressure?: { readonly cpu?: number; readonly memory?: number; readonly io?: number };
+  /** Sums of the runs that ended, and the highest memory of all of them. */
+  readonly past?: {
+    readonly runs: number;
+    readonly cpu_ms: number;
+    readonly memory_peak: number;
+    readonly oom_kills: number;
+  };
+}
+
 /** Times are whole seconds since the epoch, 0 for never, unless named otherwise. */
 export interface StatsVassal {
   readonly id: string;
@@ -68,6 +89,8 @@ export interface StatsVassal {
   readonly uptime?: number;
   /** Absolute path of the config file. */
   readonly path?: string;
+  /** Only with `emperor-cgroup`. */
+  readonly cgroup?: StatsCgroup;
 }
 
 export interface StatsBlacklistEntry {
@@ -156,6 +179,7 @@ const VASSAL_ORDER = order<Required<StatsVassal>>({
   unknown_bytes: true,
   uptime: true,
   path: true,
+  cgroup: true,
 });
 const BLACKLIST_ORDER = order<StatsBlacklistEntry>({
   id: true,

@@ -11,7 +11,7 @@ import { runTasks } from "./tasks.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-function compile(folder, name) {
+export function compile(folder, name) {
   const program = join(folder, name);
   execFileSync(process.env["CC"] ?? "cc", ["-O2", "-o", program, join(here, `${name}.c`)], {
     stdio: "inherit",
@@ -41,7 +41,7 @@ function keptResults(peer, commit) {
   }
 }
 
-function findPeers() {
+export function findPeers() {
   const emperor = join(root, "bin/emperor");
   const peers = [
     {

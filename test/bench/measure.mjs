@@ -63,6 +63,22 @@ export function supervisorProcesses(root, stubName) {
   return found.filter(isAlive);
 }
 
+/** Live processes of this name with this variable in their environment. */
+export function processesWith(variable, name) {
+  const found = [];
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      if (!readFileSync(`/proc/${entry}/comm`, "utf8").startsWith(name)) continue;
+      if (readFileSync(`/proc/${entry}/environ`, "latin1").split("\0").includes(variable))
+        found.push(Number(entry));
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return found.filter(isAlive);
+}
+
 /** Share (0..1) of the machine that was busy for `ms`: while nothing of ours runs, with other things. */
 export async function busyShare(ms) {
   const read = () => {

@@ -4,6 +4,8 @@
  */
 import { spawn } from "node:child_process";
 import {
+  chmodSync,
+  chownSync,
   closeSync,
   copyFileSync,
   mkdirSync,
@@ -17,9 +19,10 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { delay, isAlive, now, supervisorProcesses, until } from "./measure.mjs";
+import { delay, isAlive, now, processesWith, supervisorProcesses, until } from "./measure.mjs";
 
 /** Soft limit of open files of every supervisor. */
 export const OPEN_FILES = 16_384;
@@ -34,15 +37,23 @@ export class Session {
   #child;
   #exited = false;
 
-  /** `command`: the words before the options; `tools`: paths of the compiled programs. */
-  constructor(command, tools) {
+  /**
+   * `command`: the words before the options; `tools`: paths of the compiled programs; `owner`: whose the
+   * configs are, for vassals that run as somebody else and may not know their own number.
+   */
+  constructor(command, tools, owner) {
     this.command = command;
     this.tools = tools;
+    this.owner = owner;
     this.path = mkdtempSync(join(tmpdir(), "bench-"));
     this.configs = join(this.path, "vassals");
     this.log = join(this.path, "stub.log");
     mkdirSync(this.configs);
     writeFileSync(this.log, "");
+    if (owner !== undefined) {
+      chmodSync(this.path, 0o755);
+      chmodSync(this.log, 0o666);
+    }
     this.#logFd = openSync(this.log, "r");
   }
 
@@ -120,11 +131,23 @@ export class Session {
   }
 
   livePids() {
+    // In a pid namespace every stub takes itself for number 1.
+    if (this.owner !== undefined) return processesWith(`BENCH_LOG=${this.log}`, "stub-vassal");
     return [...new Set(this.poll().events.map((e) => e.pid))].filter(isAlive);
   }
 
   output() {
     return readFileSync(join(this.path, "supervisor.log"), "utf8");
+  }
+
+  /** Milliseconds until the statistics were read to their end. */
+  async statistics() {
+    const at = now();
+    const socket = connect(join(this.path, "stats.sock"));
+    let text = "";
+    for await (const chunk of socket) text += chunk;
+    if (JSON.parse(text).vassals.length === 0) throw new Error("empty statistics");
+    return (now() - at) / 1e6;
   }
 
   // --- what an operator does; each gives the instant
@@ -134,6 +157,7 @@ export class Session {
     writeFileSync(aside, `[uwsgi]\n${text}`);
     const at = Date.now() / 1000 - ageS;
     utimesSync(aside, at, at);
+    if (this.owner !== undefined) chownSync(aside, this.owner, this.owner);
     return aside;
   }
 

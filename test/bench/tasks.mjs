@@ -20,7 +20,7 @@ function vassalNames(count) {
 
 /** A session with `count` vassals running; also gives the boot's duration in ms. */
 async function governed(peer, tools, count, body) {
-  const session = new Session(peer.command, tools);
+  const session = new Session(peer.command, tools, peer.owner);
   try {
     const names = vassalNames(count);
     // Older than a second: supervisors hold back what changed within the current one.
@@ -174,5 +174,28 @@ export async function runTasks(peer, tools, say) {
     disloyal: await storm(peer, tools, "crash-ms = 50\ndisloyal = 1\n"),
     loyal: await storm(peer, tools, "crash-ms = 50\n"),
   };
+  return results;
+}
+
+/** T1, T2 and T10 alone, of this Emperor with everything that keeps vassals apart; and the statistics. */
+export async function runIsolatedTasks(peer, tools, say) {
+  const results = { T2: [], T10: { ten: [], thousand: [] }, stats: [] };
+  say(`${peer.name}: T1, T2, T10 with vassals kept apart`);
+  await governed(peer, tools, 10, async (session) => {
+    await delay(2000);
+    results.T1 = { renamed: await dropSamples(session, peer, peer.samples, "drop") };
+  });
+  for (let n = 0; n < 3; n++) {
+    await governed(peer, tools, 10, async (session) => {
+      await delay(1500);
+      results.T10.ten.push(await stopAll(session, tools));
+    });
+    await governed(peer, tools, 1000, async (session, _names, bootMs) => {
+      results.T2.push(bootMs);
+      await delay(2000);
+      for (let round = 0; round < 5; round++) results.stats.push(await session.statistics());
+      results.T10.thousand.push(await stopAll(session, tools));
+    });
+  }
   return results;
 }

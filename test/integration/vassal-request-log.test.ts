@@ -99,9 +99,10 @@ it.each(["processes = 1", "processes = 2", "command"])(
     const log = reader(folder, "log");
     await vassal.accepting();
     await expect.poll(log, TIMEOUT).toContain("fifo is open");
+    // One line at a time, each seen before the next: a late one would be taken for the next one's.
+    await get(`${folder.url}say`);
+    await expect.poll(log, TIMEOUT).toContain("the app speaks");
     const moved = async (how: () => void): Promise<void> => {
-      await get(`${folder.url}say`);
-      await expect.poll(log, TIMEOUT).toContain("the app speaks");
       how();
       // The new file begins with the news; without them it may just not be there yet.
       await expect

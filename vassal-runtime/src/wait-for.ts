@@ -35,8 +35,18 @@ async function waitFor(wait: Wait): Promise<void> {
 
 async function isThere({ kind, what }: Wait): Promise<boolean> {
   if (kind === "socket") return accepts(what);
-  if (kind === "interface") return existsAs(`/sys/class/net/${what}`, "fs");
+  if (kind === "interface") return hasInterface(what);
   return existsAs(what, kind);
+}
+
+/**
+ * Whether our net namespace has it. /sys shows the interfaces of the namespace in which it was mounted,
+ * which need not be ours (emperor-use-clone = net).
+ */
+function hasInterface(name: string): boolean {
+  return readFileSync("/proc/self/net/dev", "utf8")
+    .split("\n")
+    .some((line) => line.slice(0, Math.max(0, line.lastIndexOf(":"))).trim() === name);
 }
 
 function existsAs(path: string, kind: "fs" | "file" | "dir" | "mountpoint"): boolean {

@@ -27,6 +27,7 @@ import type {
   SpawnFailureReport,
 } from "./hands.ts";
 import type { CourtRecord, Observer } from "./record.ts";
+import { addUsage } from "./usage.ts";
 
 /** Between the end of a dying process's channel and its exit there is rarely more than this. */
 const DYING_MS = 100;
@@ -185,6 +186,7 @@ export class Court implements HandsListener {
     const record = this.#byHandle.get(handle);
     if (record === undefined) return;
     const generation = record.handleGeneration;
+    if (status.usage !== undefined) record.past = addUsage(record.past, status.usage);
     // Released first: by the time the life-cycle hears of the death nothing of the process is left.
     this.#releaseHandle(record, handle);
     this.post(record, { type: "exited", generation, exit: exitReason(status) });

@@ -13,7 +13,7 @@ import type { Settings } from "../options/settings.ts";
 import { announce } from "./announce.ts";
 import { FileClaims } from "./claims.ts";
 import { Court } from "./court.ts";
-import type { Hands, HandsListener } from "./hands.ts";
+import type { CgroupAccount, Hands, HandsListener } from "./hands.ts";
 import { MonitorDesk, type DeskListener } from "./monitor-desk.ts";
 import { policyOf } from "./policy.ts";
 import type { CourtRecord, Observer, Publication } from "./record.ts";
@@ -22,6 +22,8 @@ import { statsDocument } from "./statistics.ts";
 
 /** After SIGKILL a process can stay for as long as the kernel holds it; the Emperor does not wait for ever. */
 const LAST_WAIT_MS = 5000;
+/** A number that no process has. */
+const NO_HANDLE = -1;
 /** A second signal within this time is the same wish twice (a terminal and a wrapper), not impatience. */
 const SAME_SIGNAL_MS = 250;
 
@@ -136,6 +138,7 @@ class Emperor implements RunningEmperor, DeskListener {
   }
 
   stats(): StatsDocument {
+    const accounts = this.#accounts();
     return statsDocument({
       identity: this.#parts.identity,
       version: this.#parts.version,
@@ -148,7 +151,21 @@ class Emperor implements RunningEmperor, DeskListener {
       queued: this.#gate.waiting,
       now: this.#hands.now(),
       wallNow: this.#hands.wallNow(),
+      ...(accounts === undefined ? {} : { accounts }),
     });
+  }
+
+  /** All at once: a thousand cgroups are read in one call. */
+  #accounts(): ReadonlyMap<CourtRecord, CgroupAccount> | undefined {
+    if (this.#hands.accounts === undefined) return undefined;
+    const living = [...this.#court.records()].filter(({ handle }) => handle !== undefined);
+    const answers = this.#hands.accounts(living.map(({ handle = NO_HANDLE }) => handle));
+    const accounts = new Map<CourtRecord, CgroupAccount>();
+    for (const [index, record] of living.entries()) {
+      const account = answers[index];
+      if (account !== undefined) accounts.set(record, account);
+    }
+    return accounts;
   }
 
   shutdown(): void {
@@ -232,11 +249,18 @@ class Emperor implements RunningEmperor, DeskListener {
   }
 
   #wantedOf(spec: VassalSpec): Wanted {
-    const { wrapperAttribute, chdirAttribute, tyrant } = this.#settings;
+    const { wrapperAttribute, chdirAttribute, tyrant, isolation } = this.#settings;
     const attribute = (name: string | undefined): string =>
       name === undefined ? "" : (spec.attributes[name]?.[0] ?? "");
     const owner = tyrant ? `${spec.uid}:${spec.gid}` : "";
-    const parts = [owner, attribute(wrapperAttribute), attribute(chdirAttribute)];
+    const parts = [
+      owner,
+      attribute(wrapperAttribute),
+      attribute(chdirAttribute),
+      ...[isolation.cloneAttribute, isolation.cgroupAttribute].map((name) =>
+        name === undefined ? "" : (spec.attributes[name] ?? []).join("\n"),
+      ),
+    ];
     return {
       version: spec.version,
       identity: parts.every((part) => part === "") ? "" : parts.join("\0"),

@@ -9,6 +9,25 @@ import type { EmperorMessageName } from "@emperor/protocol";
 export interface ReapedProcess {
   readonly code: number | null;
   readonly signal: number | null;
+  /** What its cgroup had counted; undefined without cgroups. */
+  readonly usage?: RunUsage;
+}
+
+/** What one run has used, as far as the machine counts it. Bytes, milliseconds, numbers. */
+export interface RunUsage {
+  readonly memoryPeak?: number;
+  readonly cpuMs?: number;
+  readonly processesPeak?: number;
+  /** Processes that the kernel killed for want of memory in the cgroup. */
+  readonly oomKills?: number;
+}
+
+/** The same of a run that goes on, and how it is now. */
+export interface CgroupAccount extends RunUsage {
+  readonly memory?: number;
+  readonly processes?: number;
+  /** Percent of the last ten seconds in which some task of it waited for the resource. */
+  readonly pressure?: { readonly cpu?: number; readonly memory?: number; readonly io?: number };
 }
 
 /** Why a start failed. `transient`: the machine's fault (EAGAIN, EMFILE, ENFILE, ENOMEM). */
@@ -38,6 +57,14 @@ export interface Hands {
   wallNow(): number;
   /** One timer for the whole court; a new call replaces the old. `undefined`: none. */
   setAlarm(at: number | undefined): void;
+  /** What the cgroups of these processes say, in order; absent where there are no cgroups. */
+  accounts?(handles: readonly ProcessHandle[]): readonly (CgroupAccount | undefined)[];
+  /**
+   * Stops every process of the vassal until it is thawed: nothing of it runs, its memory stays. What
+   * keeps it from that, or undefined. A frozen vassal answers nothing: who stops it thaws it first.
+   */
+  freeze?(handle: ProcessHandle): string | undefined;
+  thaw?(handle: ProcessHandle): string | undefined;
 }
 
 export interface HandsListener {

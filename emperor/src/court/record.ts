@@ -1,7 +1,7 @@
 /** What the court keeps per vassal: the pure state, what its source said, and facts for display. */
 import type { VassalSpec } from "@emperor/monitors";
 import type { ExitReason, Notice, Vassal, Wanted } from "../lifecycle/index.ts";
-import type { ProcessHandle } from "./hands.ts";
+import type { ProcessHandle, RunUsage } from "./hands.ts";
 import type { Timed } from "./deadlines.ts";
 
 /** Wall clock facts in seconds, for the stats only. 0 = never, as uWSGI shows it. */
@@ -29,6 +29,16 @@ export interface LastExit {
   readonly expected: boolean;
 }
 
+/** Sums of the runs that ended. */
+export interface PastUsage {
+  readonly runs: number;
+  readonly cpuMs: number;
+  readonly oomKills: number;
+  /** The highest of all. */
+  readonly memoryPeak: number;
+  readonly last: RunUsage;
+}
+
 export interface CourtRecord extends Timed {
   /** The latest spec; after the source dropped the vassal, the last one. */
   spec: VassalSpec;
@@ -41,6 +51,8 @@ export interface CourtRecord extends Timed {
   /** Set after a broken invariant, until its process is reaped: what its source wants then. */
   broken: { readonly wanted: Wanted | undefined } | undefined;
   lastExit: LastExit | undefined;
+  /** Only where there are cgroups, and only after the first end. */
+  past?: PastUsage;
   /** Why the vassal is in its present state, for stats: the last telling notice. */
   lastFailure: string | undefined;
 }

@@ -10,7 +10,9 @@ import type {
 } from "@emperor/protocol";
 import { describe, type Instant, type Policy } from "../lifecycle/index.ts";
 import type { MonitorDesk } from "./monitor-desk.ts";
+import type { CgroupAccount } from "./hands.ts";
 import type { CourtRecord } from "./record.ts";
+import { statsCgroup } from "./usage.ts";
 
 export interface StatisticsInput {
   readonly identity: {
@@ -31,6 +33,8 @@ export interface StatisticsInput {
   readonly now: Instant;
   /** Wall clock ms. */
   readonly wallNow: number;
+  /** What the cgroups of the live processes say; absent without cgroups. */
+  readonly accounts?: ReadonlyMap<CourtRecord, CgroupAccount>;
 }
 
 /** One consistent picture; times in whole seconds since the epoch, as uWSGI gives them. */
@@ -89,6 +93,7 @@ function vassalStats(
 ): StatsVassal {
   const { spec, facts, vassal, lastExit } = record;
   const description = describe(vassal, input.now, input.policy);
+  const cgroup = statsCgroup(input.accounts?.get(record), record.past);
   return {
     id: spec.name,
     // uWSGI shows -1 where there is no process; only here is it a number at all.
@@ -138,5 +143,6 @@ function vassalStats(
     uptime: Math.round(description.upMs ?? 0) / 1000,
     attrs: spec.attributes,
     ...(spec.path === undefined ? {} : { path: spec.path }),
+    ...(cgroup === undefined ? {} : { cgroup }),
   };
 }

@@ -51,6 +51,9 @@ export function buildGoverning(reader: EntryReader): Governing {
     ...reader.list("emperor-collect-attribute"),
     wrapperAttribute,
     chdirAttribute,
+    reader.text("emperor-cgroup-attr"),
+    reader.text("emperor-use-clone-attr"),
+    reader.text("vassal-profile-attr"),
   ];
   return {
     emperor: reader.list("emperor").map((text) => ({ text })),

@@ -5,9 +5,13 @@
 import { resolve } from "node:path";
 import { buildGoverning } from "./build-governing.ts";
 import { buildVassalStart, hooksAt, type SettingsSurroundings } from "./build-vassal-start.ts";
+import { buildIsolation } from "./isolation-options.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import { readCapabilities } from "./kernel-names.ts";
+import { buildRemote } from "./remote-options.ts";
 import type { Settings } from "./settings.ts";
+import { buildProfiles } from "./profile-options.ts";
+import { buildTyrant } from "./tyrant-options.ts";
 
 const LOG_FORMATS = ["text", "json"] as const;
 const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
@@ -82,6 +86,10 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
   const fromThere = (path: string): string => resolve(workingDirectory, path);
   return {
     ...buildGoverning(reader),
+    isolation: buildIsolation(reader),
+    ...buildTyrant(reader),
+    profiles: buildProfiles(reader),
+    ...buildRemote(reader),
     ...buildVassalStart(reader, workingDirectory, { ...surroundings, startDirectory }),
     hookAsap: hooksAt(reader, "asap"),
     hookAsRoot: [

@@ -154,7 +154,7 @@ function tyrantOptions(): OptionDefinition[] {
       "emperor-use-clone",
       "namespaces",
       "NAMES",
-      "start vassals in new namespaces: a comma list of ipc, pid, net, uts, user, fs (also ns, mnt, mount), cgroup",
+      "start vassals in new namespaces: a comma list of ipc, pid, net, uts, user, fs (also ns, mnt, mount), cgroup, time",
       {
         repeatable: true,
       },

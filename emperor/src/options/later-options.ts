@@ -66,7 +66,6 @@ function planned(): readonly Refusal[] {
         "emperor-use-fork-server": "let a fork server start the vassals",
         "emperor-fork-server-attr": "attribute of a vassal that names its fork server",
         "vassal-fork-base": "this vassal is started without the fork server",
-        "hook-as-emperor-setns": "the Emperor does this inside of the vassal's namespaces",
       },
       flags: {
         "emperor-wait-for-command": "new vassals wait for a command",

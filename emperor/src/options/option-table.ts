@@ -5,14 +5,22 @@
 import { createOptionTable, type OptionDefinition, type OptionTable } from "@emperor/config";
 import { governingOptions } from "./governing-options.ts";
 import { ignoredOptions } from "./ignored-options.ts";
+import { isolationOptions } from "./isolation-options.ts";
 import { laterOptions } from "./later-options.ts";
 import { processOptions } from "./process-options.ts";
+import { profileOptions } from "./profile-options.ts";
+import { tyrantOptions } from "./tyrant-options.ts";
+import { remoteOptions } from "./remote-options.ts";
 import { vassalOptions } from "./vassal-options.ts";
 
 /** Every option that is ours to know, without the configuration language's, in the order of the help. */
 export function emperorOptions(): OptionDefinition[] {
   return [
     ...governingOptions(),
+    ...isolationOptions(),
+    ...tyrantOptions(),
+    ...profileOptions(),
+    ...remoteOptions(),
     ...vassalOptions(),
     ...processOptions(),
     ...laterOptions(),

@@ -2,6 +2,7 @@
  * The command line, the environment and the files they name become `Settings`, or the reasons why
  * not. It writes nothing: what there is to say is in the result.
  */
+import { fileURLToPath } from "node:url";
 import {
   editDistance,
   loadConfiguration,
@@ -11,11 +12,13 @@ import {
   type ConfigEntry,
   type ConfigWarning,
 } from "@emperor/config";
+import { maskAddress } from "@emperor/monitors";
 import { buildSettings } from "./build-settings.ts";
 import type { SettingsSurroundings } from "./build-vassal-start.ts";
 import { EntryReader } from "./entry-reader.ts";
 import { IGNORED_FAMILIES } from "./ignored-options.ts";
 import { emperorOptionTable } from "./option-table.ts";
+import { buildProfile, PROFILE_NAMES, type Profile } from "./profile-options.ts";
 import type { Settings } from "./settings.ts";
 
 export interface SettingsRequest extends SettingsSurroundings {
@@ -62,12 +65,18 @@ export type SettingsReading =
 /** Reads everything. Never rejects for what a user can write. */
 export async function readSettings(request: SettingsRequest): Promise<SettingsReading> {
   const options = emperorOptionTable();
-  const loaded = await loadConfiguration({
-    argv: request.argv,
-    environment: request.environment,
-    options,
-    facts: { cwd: request.startDirectory, version: request.version },
-  });
+  const load = (argv: readonly string[], environment: SettingsRequest["environment"]) =>
+    loadConfiguration({
+      argv,
+      environment,
+      options,
+      facts: { cwd: request.startDirectory, version: request.version },
+    });
+  let loaded = await load(request.argv, request.environment);
+  const profile = new EntryReader(loaded.entries).text("vassal-profile");
+  // As if it were the first file on the command line: what is said elsewhere counts more.
+  if (profile !== undefined && loaded.errors.length === 0)
+    loaded = await load(["--ini", profilePath(profile), ...request.argv], request.environment);
   const { output } = loaded;
   if (loaded.errors.length > 0) {
     return { ok: false, problems: loaded.errors.map((error) => error.message), output };
@@ -78,15 +87,23 @@ export async function readSettings(request: SettingsRequest): Promise<SettingsRe
     return { ok: "exit", code: 0, output: [...output, ...renderOrigins(loaded.entries)] };
   }
   const built = buildSettings(reader, request);
+  const offered =
+    built.profiles.attribute === undefined
+      ? {}
+      : await offeredProfiles((path) => load(["--ini", path], {}));
   const settings = {
     ...built,
+    profiles: { ...built.profiles, offered },
     environment: [...loaded.environmentChanges, ...built.environment],
   };
   const questions: Questions = {
     help: reader.flag("help"),
     version: reader.flag("version"),
     monitorList: reader.flag("imperial-monitor-list"),
-    shownConfig: reader.flag("show-config") ? renderConfiguration(loaded.entries) : undefined,
+    // It goes to the log, and no password does.
+    shownConfig: reader.flag("show-config")
+      ? renderConfiguration(loaded.entries).map(maskAddress)
+      : undefined,
   };
   const problems = [...reader.errors.map((error) => error.message), ...refused(loaded.entries)];
   if (problems.length > 0 && !questions.help && !questions.version) {
@@ -99,6 +116,27 @@ export async function readSettings(request: SettingsRequest): Promise<SettingsRe
     ...doubtful(settings),
   ];
   return { ok: true, settings, questions, remarks, output };
+}
+
+/** Where the profiles of this installation are, seen from src/options and from dist/options. */
+const PROFILES = new URL("../../profiles/", import.meta.url);
+
+/** A known name is a file of ours, everything else a path. */
+function profilePath(text: string): string {
+  const known = PROFILE_NAMES.find((name) => name === text);
+  return known === undefined ? text : fileURLToPath(new URL(`${known}.ini`, PROFILES));
+}
+
+/** What vassals may ask for. These files are ours: that they can be read is a matter of course. */
+async function offeredProfiles(
+  load: (path: string) => ReturnType<typeof loadConfiguration>,
+): Promise<Readonly<Record<string, Profile>>> {
+  const offered: Record<string, Profile> = {};
+  for (const name of PROFILE_NAMES) {
+    const { entries } = await load(profilePath(name));
+    offered[name] = buildProfile(new EntryReader(entries));
+  }
+  return offered;
 }
 
 /** Options that would mean something if they were ignored. */

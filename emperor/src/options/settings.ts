@@ -3,6 +3,11 @@
  * `court`, `spawn` and `stats` see of the command line. Times in milliseconds, lists in order.
  */
 
+import type { ProfileSettings } from "./profile-options.ts";
+import type { TyrantRules } from "./tyrant-options.ts";
+
+import type { IsolationSettings } from "./isolation-options.ts";
+
 export interface MonitorAddress {
   /** Text as the user wrote it. */
   readonly text: string;
@@ -17,6 +22,16 @@ export interface HookAction {
   readonly origin: string;
 }
 
+/** Limits and surroundings of remote monitors; see `RemoteRules` of `@emperor/monitors`. */
+export interface RemoteLimits {
+  readonly node: string;
+  readonly maxVassals: number;
+  readonly maxConfigBytes: number;
+  readonly maxChangesPerSecond: number;
+  readonly answerTimeoutMs: number;
+  readonly pgChannel: string;
+}
+
 export interface Settings {
   readonly emperor: readonly MonitorAddress[];
   readonly frequencySeconds: number;
@@ -26,6 +41,9 @@ export interface Settings {
   readonly forceConfigPipe: boolean;
   readonly ignoreHidden: boolean;
   readonly quietMs: number;
+  readonly remote: RemoteLimits;
+  /** `imperial-monitor`: npm packages that bring further schemes. */
+  readonly monitorPackages: readonly string[];
 
   readonly throttleMs: number;
   /** `emperor-throttle` was given: spawns are spaced as documented. */
@@ -43,10 +61,17 @@ export interface Settings {
   readonly tyrant: boolean;
   readonly tyrantNofollow: boolean;
   readonly tyrantInitgroups: boolean;
+  readonly tyrantRules: TyrantRules;
+  /** Whether vassals inherit the Emperor's environment; `auto` depends on Tyrant mode and wrapper. */
+  readonly environmentMode: "auto" | "clean" | "inherit";
+  /** Names, or prefixes that end in `*`, that are handed down where the environment is not. */
+  readonly environmentKeep: readonly string[];
+  readonly profiles: ProfileSettings;
   /** Capability numbers; undefined: untouched. */
   readonly capabilities: readonly number[] | undefined;
   /** CLONE_NEW* flags, OR-ed. */
   readonly cloneFlags: number;
+  readonly isolation: IsolationSettings;
 
   /** Program used as vassal binary; default: the vassal runtime of this installation. */
   readonly binaryPath: string;

@@ -78,6 +78,12 @@ function vassalHooks(): OptionDefinition[] {
       },
     ),
     hook("hook-as-emperor", ACTION, "the Emperor does this after a vassal was started"),
+    list(
+      "hook-as-emperor-setns",
+      "NAMES ACTION:ARGUMENT",
+      "the Emperor does this after a vassal was started, in these namespaces of the vassal",
+      { since: "2.1" },
+    ),
     hook("mount-as-emperor", "FSTYPE SOURCE TARGET", "mount after a vassal was started"),
     hook("umount-as-emperor", "TARGET", "unmount after a vassal was started"),
     hook("exec-as-emperor", "COMMAND", "run this shell command after a vassal was started"),

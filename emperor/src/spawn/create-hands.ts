@@ -2,21 +2,28 @@
  * Puts the hands together for one Emperor: settings in, working parts out. The only place that knows
  * all of them.
  */
-import { getrlimit, RLIMIT } from "@emperor/linux";
+import { readFileSync } from "node:fs";
+import { getrlimit, openPidfd, RLIMIT } from "@emperor/linux";
+import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import type { HandsListener } from "../court/hands.ts";
 import { EmperorError } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
+import { SystemAccounts } from "./accounts.ts";
 import { ProcessGroupTree, type ProcessTree } from "./cgroup.ts";
 import { endRunningCommands, runCommand } from "./command-runner.ts";
 import { EmperorHooks, type HookWorld } from "./emperor-hooks.ts";
 import { MachineHands } from "./hands.ts";
 import { HelperChildren } from "./helper-children.ts";
 import { readHooks, type HookSettings } from "./hook-set.ts";
+import { CLONE } from "./isolation.ts";
 import type { Machine } from "./machine.ts";
 import { Planner } from "./plan.ts";
 import { withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
+import { rangesFrom, rangesOfUser, UserRanges } from "./user-ranges.ts";
+import { signalAs } from "./signal-as.ts";
+import { Tyrant } from "./tyrant.ts";
 
 /**
  * The hooks that run in the Emperor itself, and the reading of all others. Throws
@@ -41,6 +48,15 @@ export function createEmperorHooks(
       helpers.endRunning();
     },
     perform: (action, cwd) => helpers.perform(action, cwd),
+    performWithin: (action, within) => helpers.perform(action, undefined, within),
+    openProcess: (pid) => {
+      try {
+        return openPidfd(pid);
+      } catch {
+        return undefined;
+      }
+    },
+    closeProcess: (pidfd) => machine.close(pidfd),
     environment: () => process.env,
     changeDirectory: (path) => process.chdir(path),
     setVariable: (name, value) => {
@@ -54,11 +70,30 @@ export function createEmperorHooks(
   return new EmperorHooks(reading.hooks, world, logger);
 }
 
-/** What tests replace. */
+/** Who decides as whom vassals run. Throws `EmperorError` `unknown-user`. */
+export function createTyrant(settings: Settings, logger: Logger): Tyrant {
+  const { tyrant, wrapper, environmentMode } = settings;
+  if (tyrant && wrapper !== undefined && environmentMode === "auto") {
+    logger.warning(
+      `[emperor-tyrant] emperor-wrapper is given, so it and its vassals inherit the Emperor's environment, which their users can read; vassal-env = clean withholds it, vassal-env = inherit ends this warning`,
+    );
+  }
+  return new Tyrant({
+    settings,
+    accounts: new SystemAccounts(wholeMilliseconds),
+    ownUid: ownIds().uid,
+    warn: (message) => logger.warning(message),
+  });
+}
+
+/** What tests replace, and what others share. */
 export interface HandsOverrides {
   readonly tree?: ProcessTree;
   readonly now?: () => number;
   readonly ids?: Ids;
+  readonly cgroups?: VassalCgroups;
+  readonly tyrant?: Tyrant;
+  readonly signature?: number;
 }
 
 interface Ids {
@@ -90,23 +125,59 @@ export function createHands(
   overrides: HandsOverrides = {},
 ): MachineHands {
   const warn = (message: string): void => logger.warning(message);
+  const ids = overrides.ids ?? ownIds();
+  const ranges = userRanges(settings, ids.uid, () => hands.living());
   const planner = new Planner({
     settings: { ...settings, safeFds: usableSafeFds(settings.safeFds, warn) },
     hooks: emperorHooks.set,
     environment: () => process.env,
-    ids: overrides.ids ?? ownIds(),
+    ids,
     warn,
+    ranges,
+    ...(overrides.signature === undefined ? {} : { signature: overrides.signature }),
+    ...(overrides.tyrant === undefined ? {} : { tyrant: overrides.tyrant }),
   });
   emperorHooks.onEnvironmentChange = () => planner.invalidateEnvironment();
   const { soft } = getrlimit(RLIMIT.nofile);
-  return new MachineHands({
+  const hands = new MachineHands({
     machine: withReserve(machine, soft),
     listener,
     logger,
     planner,
     hooks: emperorHooks.set,
     emperorHooks,
+    ...(settings.tyrant ? { signalAs } : {}),
     tree: overrides.tree ?? new ProcessGroupTree(machine),
     now: overrides.now ?? wholeMilliseconds,
+    ...(overrides.cgroups === undefined ? {} : { cgroups: overrides.cgroups }),
   });
+  return hands;
+}
+
+/** Ranges for user namespaces, where they are wanted and there are any. Only root may hand them out. */
+function userRanges(
+  { cloneFlags, isolation }: Pick<Settings, "cloneFlags" | "isolation">,
+  uid: number,
+  living: () => ReadonlySet<string>,
+): UserRanges | undefined {
+  const isWanted = (cloneFlags & CLONE.newUser) !== 0 || isolation.cloneAttribute !== undefined;
+  if (!isWanted || uid !== 0) return undefined;
+  const { usernsBase: base, usernsSize: size } = isolation;
+  const source =
+    base === undefined
+      ? rangesOfUser(
+          { subuid: textOf("/etc/subuid"), subgid: textOf("/etc/subgid") },
+          { name: "root", uid },
+          size,
+        )
+      : rangesFrom(base, size);
+  return source === undefined ? undefined : new UserRanges(source, living);
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }

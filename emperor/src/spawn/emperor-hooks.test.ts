@@ -29,6 +29,12 @@ function setUp(
         did.push(action);
         return action.kind === "mkdir" ? "EEXIST" : undefined;
       },
+      performWithin: async (action, { pidfd, namespaces, variables }) => {
+        did.push(action, `in ${namespaces} of ${pidfd} for ${variables["UWSGI_VASSAL_PID"]}`);
+        return action.kind === "mkdir" ? "EEXIST" : undefined;
+      },
+      openProcess: (pid) => (pid === 7 ? undefined : 1000 + pid),
+      closeProcess: (pidfd) => void did.push(`close ${pidfd}`),
       environment: () => ({ BASE: "1" }),
       changeDirectory: (path) => void did.push(`cd ${path}`),
       setVariable: (name, value) => void did.push(`${name} is ${value}`),
@@ -42,6 +48,35 @@ function setUp(
 const spec = testSpec({ uid: 1000, gid: 100 });
 
 describe("hooks in the Emperor", () => {
+  const setnsHooks = [
+    { namespaces: 5, hook: hook("mkdir", "/x", "hook-as-emperor-setns") },
+    { namespaces: 6, hook: hook("exec", "ip link", "hook-as-emperor-setns") },
+  ];
+
+  test("as-emperor-setns join the vassal's namespaces, each its own, and go on after a failure", async () => {
+    const isolation = { ...testSettings().isolation, setnsHooks };
+    const { hooks, did, lines } = setUp({ isolation });
+    hooks.afterSpawn(spec, 42);
+    await hooks.idle();
+    expect(did).toEqual([
+      { kind: "mkdir", path: "/x", mode: 0o777 },
+      "in 5 of 1042 for 42",
+      { kind: "shell", shell: "/bin/sh", line: "ip link", tolerant: false },
+      "in 6 of 1042 for 42",
+      "close 1042",
+    ]);
+    expect(lines().join("\n")).toMatch(/as-emperor-setns\) failed: EEXIST; the vassal runs/);
+  });
+
+  test("as-emperor-setns of a vassal that is gone fail", async () => {
+    const isolation = { ...testSettings().isolation, setnsHooks };
+    const { hooks, did, lines } = setUp({ isolation });
+    hooks.afterSpawn(spec, 7);
+    await hooks.idle();
+    expect(did).toEqual([]);
+    expect(lines().filter((line) => line.includes("failed: the vassal is gone"))).toHaveLength(2);
+  });
+
   test("as-emperor commands know the vassal and go on after a failure", async () => {
     const { hooks, did, lines } = setUp(
       {

@@ -10,7 +10,8 @@ import type { Logger } from "../log/logger.ts";
 import { quoteName } from "../log/quoting.ts";
 import { Lanes, type RunCommand } from "./command-runner.ts";
 import type { Variables } from "./environment.ts";
-import type { ParsedAction } from "./hook-actions.ts";
+import type { Within } from "./helper-children.ts";
+import { asSetupAction, type ParsedAction } from "./hook-actions.ts";
 import type { HookSet, OwnPhase } from "./hook-set.ts";
 import type { LifeHook } from "./start-hook.ts";
 
@@ -20,6 +21,11 @@ export interface HookWorld {
   readonly endRunning: () => void;
   /** Performs one action in a child of the Emperor, in `cwd`. Resolves to what went wrong. */
   readonly perform: (action: SetupAction, cwd: string | undefined) => Promise<string | undefined>;
+  /** The same in namespaces of the process behind a pidfd. */
+  readonly performWithin: (action: SetupAction, within: Within) => Promise<string | undefined>;
+  /** A pidfd of a child that is not reaped; undefined when there is none to be had. */
+  readonly openProcess: (pid: number) => number | undefined;
+  readonly closeProcess: (pidfd: number) => void;
   readonly environment: () => Variables;
   /** `cd` and `putenv` change the Emperor itself. Throws what the system says. */
   readonly changeDirectory: (path: string) => void;
@@ -111,10 +117,38 @@ export class EmperorHooks {
 
   /** `hook-`, `mount-`, `umount-`, `exec-as-emperor`, after a successful start. Failures are logged. */
   afterSpawn(spec: HookSpec, pid: number): void {
-    if (this.#hooks.asEmperor.length === 0) return;
+    const { asEmperor, setns } = this.#hooks;
+    if (asEmperor.length === 0 && setns.length === 0) return;
     const variables = vassalVariables(spec, pid);
     const chain = { phase: "as-emperor", variables, fatal: false, cwd: spec.cwd };
-    void this.#lanes.run(() => this.#chain(this.#hooks.asEmperor, chain));
+    // Now, while the pid is certainly the vassal's; the hooks may have to wait for their turn.
+    const pidfd = setns.length === 0 ? undefined : this.#world.openProcess(pid);
+    void this.#lanes.run(async () => {
+      await this.#chain(asEmperor, chain);
+      await this.#setnsHooks(pidfd, variables);
+    });
+  }
+
+  /** `hook-as-emperor-setns`, after all others. Failures are logged. */
+  async #setnsHooks(pidfd: number | undefined, variables: Variables): Promise<void> {
+    for (const { namespaces, action } of this.#hooks.setns) {
+      if (this.#abandoned) break;
+      this.#logger.info(`running "${action.label}" (as-emperor-setns)...`);
+      const step = asSetupAction(action, this.#hooks.shell);
+      if (step === undefined) {
+        if (action.deed.kind === "log") this.#logger.info(action.deed.text);
+        continue;
+      }
+      const problem =
+        pidfd === undefined
+          ? "the vassal is gone"
+          : await this.#world.performWithin(step, { pidfd, namespaces, variables });
+      if (problem === undefined) continue;
+      this.#logger.error(
+        `[emperor] ${action.origin}: "${action.label}" (as-emperor-setns) failed: ${problem}; the vassal runs nevertheless`,
+      );
+    }
+    if (pidfd !== undefined) this.#world.closeProcess(pidfd);
   }
 
   /**

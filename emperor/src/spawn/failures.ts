@@ -24,10 +24,13 @@ const STEP: Readonly<Record<SpawnFailure["stage"], string>> = {
   clone: "making the process",
   "user-namespace": "mapping users into its user namespace",
   cgroup: "entering its cgroup",
+  namespace: "making its namespaces",
   session: "making its session",
   signals: "resetting its signals",
   rlimit: "setting its limits",
   mount: "setting up its mounts",
+  hostname: "setting its host name",
+  loopback: "bringing its loopback interface up",
   "before-drop-action": "a hook before the drop of privileges",
   "capability-bound": "dropping capabilities",
   securebits: "setting its securebits",
@@ -85,6 +88,9 @@ function describe(start: FailedStart): string {
     case "late-cwd":
       return `${step}, ${quoteName(start.lateCwd ?? "")}, failed: ${failure.code}`;
     case "before-drop-action":
+      // Behind all hooks comes the step that narrows the file system.
+      if (failure.index >= hooks.beforeDrop.sources.length)
+        return `narrowing its file system ${describeAction(failure, undefined)} (the line of emperor-sandbox in the log says why)`;
       return `${step}, ${describeAction(failure, hooks.beforeDrop.sources[failure.index])}`;
     case "action": {
       // The start hook stands first; it is tolerated, so a failing index is always behind it.

@@ -8,12 +8,15 @@ import { encodeEmperorMessage, type EmperorMessageName } from "@emperor/protocol
 import type { Hands, HandsListener, ProcessHandle } from "../court/hands.ts";
 import type { Logger } from "../log/logger.ts";
 import { quoteName } from "../log/quoting.ts";
+import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import { Alarm } from "./alarm.ts";
 import type { ProcessTree } from "./cgroup.ts";
+import { CgroupCare } from "./cgroup-care.ts";
 import { continuePacket, packetOf, writePacket } from "./config-pipe.ts";
 import type { EmperorHooks } from "./emperor-hooks.ts";
 import { countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
 import type { HookSet } from "./hook-set.ts";
+import { rangeKey } from "./isolation.ts";
 import { LateStarts } from "./late-starts.ts";
 import { Later } from "./later.ts";
 import { failureReport, giveBack, launch, type LaunchOutcome } from "./launch.ts";
@@ -21,6 +24,7 @@ import { errorCode, signalChild, writeIfPossible, type Machine } from "./machine
 import type { Plan, Planner } from "./plan.ts";
 import { NONE, ProcessRecord, ProcessTable, readToken, tokenOf, WATCH } from "./process-table.ts";
 import { describeChoice } from "./programs.ts";
+import type { signalAs } from "./signal-as.ts";
 import { startHookResult } from "./start-hook.ts";
 
 /** Most bytes taken from the channel of a dead process: what it said last still counts. */
@@ -50,6 +54,9 @@ export interface HandsParts {
   readonly hooks: HookSet;
   readonly emperorHooks: EmperorHooks;
   readonly tree: ProcessTree;
+  readonly cgroups?: VassalCgroups;
+  /** Tyrant mode: how to signal those whom we may not signal ourselves. */
+  readonly signalAs?: typeof signalAs;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -64,6 +71,9 @@ export class MachineHands implements Hands {
   readonly #later: Later;
   #closed = false;
   readonly #late = new LateStarts();
+  readonly #care: CgroupCare;
+  /** Only with cgroups: whoever finds it may ask. */
+  readonly accounts?: NonNullable<Hands["accounts"]>;
 
   constructor(parts: HandsParts) {
     this.#parts = parts;
@@ -77,7 +87,17 @@ export class MachineHands implements Hands {
       write: (record) => continuePacket(this.#machine, record) === "blocked",
       reap: (record) => this.#onExit(record.handle),
     });
+    this.#care = new CgroupCare(parts.cgroups, parts.logger);
+    if (parts.cgroups !== undefined) {
+      this.accounts = (handles) =>
+        this.#care.accounts(handles.map((handle) => this.#table.get(handle)));
+    }
     this.watcher = parts.machine.createWatcher((events) => this.#onEvents(events));
+  }
+
+  /** Those that have a process, by `rangeKey`. */
+  living(): ReadonlySet<string> {
+    return new Set([...this.#table.values()].map(({ spec }) => rangeKey(spec)));
   }
 
   /** Children that were not reaped yet. */
@@ -100,7 +120,10 @@ export class MachineHands implements Hands {
   spawn(handle: ProcessHandle, spec: VassalSpec, extras: { readonly zergNumber?: number }): void {
     const answer = this.#parts.planner.plan(spec, extras.zergNumber);
     if (!answer.ok)
-      return this.#listener.onSpawnFailed(handle, { cause: "exile", detail: answer.detail });
+      return this.#listener.onSpawnFailed(handle, {
+        cause: answer.cause ?? "exile",
+        detail: answer.detail,
+      });
     const record = new ProcessRecord(handle, spec);
     if (!this.#parts.emperorHooks.hasBeforeVassal) return this.#start(record, answer.plan);
     this.#table.add(record);
@@ -130,9 +153,9 @@ export class MachineHands implements Hands {
       );
     }
     this.#table.add(record);
-    launch(this.#machine, this.#parts.planner, plan, this.#parts.hooks, record, (outcome) => {
-      this.#launched(record, frame?.bytes, outcome);
-    });
+    const { planner, hooks } = this.#parts;
+    const done = (outcome: LaunchOutcome): void => this.#launched(record, frame?.bytes, outcome);
+    launch(this.#machine, planner, plan, hooks, record, done, this.#care.cgroups);
   }
 
   /** `packet`: its config, if it gets one through the pipe. */
@@ -180,6 +203,7 @@ export class MachineHands implements Hands {
   send(handle: ProcessHandle, message: EmperorMessageName): boolean {
     const record = this.#table.get(handle);
     if (record === undefined || record.channelFd === NONE) return false;
+    this.#care.wake(record);
     return writeIfPossible(this.#machine, record.channelFd, MESSAGE_BYTES[message]) === 1;
   }
 
@@ -205,13 +229,33 @@ export class MachineHands implements Hands {
     const record = this.#table.get(handle);
     if (record?.stage === "launching") return record.killWhenStarted(signal, scope);
     if (record === undefined || record.stage !== "alive") return;
+    this.#care.wake(record);
     if (scope === "tree") this.#parts.tree.signal(record.pid, signal);
+    if (scope === "tree" && signal === "SIGKILL") this.#care.kill(record);
     const problem = signalChild(this.#machine, record.pidfd, signal);
     if (problem === undefined) return;
-    const name = quoteName(record.spec.name);
-    this.#parts.logger.error(
-      `[emperor] ${signal} to vassal ${name} (pid: ${record.pid}) failed: ${problem}`,
-    );
+    const { uid, gid } = record.spec;
+    const complain = (why: string): void => {
+      const name = quoteName(record.spec.name);
+      this.#parts.logger.error(
+        `[emperor] ${signal} to vassal ${name} (pid: ${record.pid}) failed: ${why}`,
+      );
+    };
+    const { signalAs } = this.#parts;
+    if (problem !== "EPERM" || uid === undefined || gid === undefined || signalAs === undefined)
+      return complain(problem);
+    // A user may always signal its own processes, so an Emperor that may become the user can, too.
+    signalAs({ uid, gid }, record.pid, signal, (why) => {
+      if (why !== undefined) complain(`${problem}, and as user ${uid}: ${why}`);
+    });
+  }
+
+  freeze(handle: ProcessHandle): string | undefined {
+    return this.#care.freeze(this.#table.get(handle));
+  }
+
+  thaw(handle: ProcessHandle): string | undefined {
+    return this.#care.thaw(this.#table.get(handle));
   }
 
   release(handle: ProcessHandle): void {
@@ -326,7 +370,12 @@ export class MachineHands implements Hands {
     if (status === undefined) return this.#later.reap(record);
     this.watcher.remove(tokenOf(handle, WATCH.process));
     record.stage = "ended";
-    record.exit = { code: status.code, signal: status.signal };
+    const usage = this.#care.end(record);
+    record.exit = {
+      code: status.code,
+      signal: status.signal,
+      ...(usage === undefined ? {} : { usage }),
+    };
     // In `copied` mode the end may be seen before the outcome of the start, which says what it means.
     if (record.statusFd === NONE || record.abandoned) this.#settle(record);
   }
@@ -365,6 +414,7 @@ export class MachineHands implements Hands {
   }
 
   #forget(record: ProcessRecord): void {
+    this.#care.forget(record);
     this.#table.delete(record.handle);
     this.#later.forget(record);
     this.#late.gone(record);

@@ -4,9 +4,21 @@
  * know hooks. Its watcher lives only while there is a child: few Emperors ever need it.
  */
 import type { SetupAction, SpawnFailure, Watcher, WatchEvent } from "@emperor/linux";
+import type { Variables } from "./environment.ts";
 import { errorCode, signalChild, type Machine } from "./machine.ts";
 import { exitStatusOf } from "./start-hook.ts";
 import { NONE, readToken, tokenOf, WATCH } from "./process-table.ts";
+
+/** Where the descriptor of a process stands in a child that joins its namespaces. */
+const PIDFD = 3;
+
+/** Namespaces of another process, which has to be there until the child was made. */
+export interface Within {
+  readonly pidfd: number;
+  /** CLONE_NEW* flags, OR-ed. */
+  readonly namespaces: number;
+  readonly variables: Variables;
+}
 
 interface Helper {
   readonly pidfd: number;
@@ -36,21 +48,37 @@ export class HelperChildren {
     return this.#helpers.size;
   }
 
-  /** Performs one action in `cwd`. Resolves to what went wrong, or to undefined. */
-  async perform(action: SetupAction, cwd: string | undefined): Promise<string | undefined> {
+  /**
+   * Performs one action in `cwd`, or in namespaces of another process. Resolves to what went wrong, or
+   * to undefined.
+   */
+  async perform(
+    action: SetupAction,
+    cwd: string | undefined,
+    within?: Within,
+  ): Promise<string | undefined> {
     const result = this.#machine.spawn({
       // Never reached: the child ends with its second action.
       programs: [{ path: "/bin/true", argv0: "true" }],
       args: [],
-      env: Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`),
+      env: Object.entries({ ...process.env, ...within?.variables }).map(
+        ([name, value]) => `${name}=${value ?? ""}`,
+      ),
       fds: [
         { from: NONE, to: 0 },
         { from: 1, to: 1 },
         { from: 2, to: 2 },
+        ...(within === undefined ? [] : [{ from: within.pidfd, to: PIDFD }]),
       ],
       ...(cwd === undefined ? {} : { cwd }),
       session: true,
-      actions: [action, { kind: "exit", code: 0 }],
+      actions: [
+        ...(within === undefined
+          ? []
+          : [{ kind: "setns", fd: PIDFD, namespaces: within.namespaces } as const]),
+        action,
+        { kind: "exit", code: 0 },
+      ],
       mode: "copied",
     });
     if (!result.ok) return result.code;

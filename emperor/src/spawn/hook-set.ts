@@ -19,6 +19,7 @@ export type HookSettings = Pick<
   | "hookAsEmperorBeforeVassal"
   | "hookAsVassal"
   | "hookAsVassalBeforeDrop"
+  | "isolation"
   | "shells"
 >;
 
@@ -39,6 +40,8 @@ export interface HookSet {
   readonly own: Readonly<Record<OwnPhase, readonly ParsedAction[]>>;
   readonly asEmperor: readonly ParsedAction[];
   readonly beforeVassal: readonly ParsedAction[];
+  /** Done by the Emperor in namespaces (CLONE_NEW* flags) of the vassal. */
+  readonly setns: readonly { readonly namespaces: number; readonly action: ParsedAction }[];
   readonly asVassal: ChildSteps;
   readonly beforeDrop: ChildSteps;
   /** Texts of `print` and `log` among the vassal's hooks: the same for all, said by the Emperor. */
@@ -93,6 +96,9 @@ export function readHooks(settings: HookSettings, path: string | undefined): Hoo
     },
     asEmperor: list(settings.hookAsEmperor),
     beforeVassal: list(settings.hookAsEmperorBeforeVassal),
+    setns: settings.isolation.setnsHooks.flatMap(({ namespaces, hook }) =>
+      list([hook]).map((action) => ({ namespaces, action })),
+    ),
     asVassal: childSteps(asVassal, shell),
     beforeDrop: childSteps(beforeDrop, shell),
     vassalTexts: [...beforeDrop, ...asVassal].flatMap(({ deed }) =>

@@ -3,6 +3,7 @@
  * is left over. It must not know what is heard from the child later.
  */
 import type { SpawnFailure, SpawnOptions, SpawnResult, Watcher } from "@emperor/linux";
+import type { CgroupEntry, VassalCgroups } from "../cgroups/vassal-cgroups.ts";
 import type { SpawnFailureReport } from "../court/hands.ts";
 import { isSystemCode, reportFailure } from "./failures.ts";
 import type { HookSet } from "./hook-set.ts";
@@ -39,6 +40,7 @@ export function launch(
   hooks: HookSet,
   record: ProcessRecord,
   done: (outcome: LaunchOutcome) => void,
+  cgroups?: VassalCgroups,
 ): void {
   const pairs: Pair[] = [];
   try {
@@ -49,11 +51,18 @@ export function launch(
     return done(noDescriptors("the channel to the vassal", error));
   }
   const [channel, pipe] = pairs;
+  const entry = cgroups === undefined ? NO_ENTRY : enterCgroup(cgroups, record);
+  if ("cause" in entry) {
+    closeAll(machine, pairs);
+    return done(entry);
+  }
   const options: SpawnOptions = {
     ...plan.fixed,
+    ...entry,
     fds: planner.fds(channel?.theirs ?? NONE, pipe?.theirs),
   };
   const settle = (result: SpawnResult): void => {
+    cgroups?.leave(entry);
     if (!result.ok) {
       closeAll(machine, pairs);
       return done(failureReport(plan, hooks, result));
@@ -72,6 +81,24 @@ export function launch(
   record.stage = "launching";
   if (options.mode === "shared") machine.spawnAsync(options, settle);
   else settle(machine.spawn(options));
+}
+
+const NO_ENTRY: CgroupEntry = {};
+
+/** Makes the cgroup that the child is born in. Its name stays with the record: whoever ends that ends both. */
+function enterCgroup(
+  cgroups: VassalCgroups,
+  record: ProcessRecord,
+): CgroupEntry | SpawnFailureReport {
+  const seat = cgroups.make(record.spec);
+  // Whatever it is (the directory is gone, the kernel has no room), no vassal is to blame.
+  if (!seat.ok) return { cause: "system", detail: seat.detail };
+  record.cgroup = seat.name;
+  try {
+    return cgroups.entryOf(seat.name);
+  } catch (error) {
+    return { cause: "system", detail: `its cgroup cannot be opened: ${errorCode(error)}` };
+  }
 }
 
 /** Our end does not block; the vassal's does, as uWSGI's vassals expect. */

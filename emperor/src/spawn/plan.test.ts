@@ -13,7 +13,6 @@ import { describeExecFailure, ProgramChain } from "./programs.ts";
 import { usableSafeFds } from "./safe-fds.ts";
 import { hook, testSettings, testSpec } from "./spawn.fixture.ts";
 import { parseLifeHook } from "./start-hook.ts";
-import { supplementaryGroups, tyrantCredentials } from "./tyrant.ts";
 
 const ROOT = { uid: 0, gid: 0, groups: [0] };
 
@@ -45,7 +44,7 @@ describe("the plan", () => {
       ...{ mode: "copied", actions: [], beforeDropActions: [{ kind: "chdir", path: "/" }] },
     });
     expect(plannerOf({ startHook: "/bin/true" }).plan().fixed.mode).toBe("copied");
-    expect(plannerOf({ cloneFlags: CLONE.newUser }).plan().fixed.mode).toBe("copied");
+    expect(plannerOf({ cloneFlags: CLONE.newUser }).plan().fixed.mode).toBe("shared");
     expect(plannerOf({ cloneFlags: CLONE.newPid }).plan().fixed.mode).toBe("shared");
     expect(plannerOf({ hookAsVassal: [hook("print", "x")] }).plan().fixed.mode).toBe("shared");
   });
@@ -125,31 +124,6 @@ describe("programs", () => {
     expect(describeExecFailure(list, "ENOEXEC")).toBe(
       "no program could be executed: no-such-program (ENOENT, searched along PATH), /etc/passwd (EACCES), /bin/sh (ENOEXEC)",
     );
-  });
-});
-
-describe("Tyrant mode", () => {
-  test.each([[{ uid: 0, gid: 10 }], [{ uid: 10, gid: 0 }], [{}], [{ uid: 10 }]])(
-    "refuses %j",
-    (ids) => {
-      const answer = tyrantCredentials(
-        { tyrant: true, tyrantInitgroups: false },
-        { name: "a.ini", ...ids },
-      );
-      expect(answer).toMatchObject({ ok: false, detail: expect.stringContaining("a.ini") });
-    },
-  );
-
-  test("initgroups takes the user's own group and those that list it", () => {
-    const passwd = "root:x:0:0::/:/bin/sh\nweb:x:1000:1000::/:/bin/sh\n";
-    const group = "root:x:0:\nweb:x:1000:\nadm:x:4:other,web\nwebmail:x:50:webmail\n";
-    expect(supplementaryGroups({ passwd, group }, 1000)).toEqual([1000, 4]);
-    expect(supplementaryGroups({ passwd, group }, 77)).toBeUndefined();
-    const settings = { tyrant: true, tyrantInitgroups: true };
-    const spec = { name: "a.ini", uid: 1000, gid: 33 };
-    expect(tyrantCredentials(settings, spec, () => ({ passwd, group }))).toEqual({
-      ...{ ok: true, credentials: { uid: 1000, gid: 33, groups: [1000, 4] } },
-    });
   });
 });
 

@@ -2,27 +2,41 @@
  * Turns a wanted vassal into the one object that the native side executes. Everything that is the
  * same for all vassals is made once, at start. Decides nothing about when; touches no process.
  */
-import type { SpawnOptions } from "@emperor/linux";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { SetupAction, SpawnOptions } from "@emperor/linux";
 import type { VassalSpec } from "@emperor/monitors";
 import type { Settings } from "../options/settings.ts";
 import { quoteName } from "../log/quoting.ts";
 import { RepeatLimiter } from "../log/repeats.ts";
+import type { Profile } from "../options/profile-options.ts";
+import { SystemAccounts } from "./accounts.ts";
 import { VassalArguments } from "./argv.ts";
 import {
+  keptVariables,
   VassalEnvironment,
   withVariable,
   type Variables,
   type VassalDescriptors,
+  type VassalUser,
 } from "./environment.ts";
+import { SIGNATURE_RESOURCE } from "./guardian.ts";
 import type { HookSet } from "./hook-set.ts";
-import { isolationOf, type Isolation } from "./isolation.ts";
+import { Isolation, type IsolationFields } from "./isolation.ts";
 import { magicExec, type MagicExec } from "./magic-exec.ts";
 import { DEFAULT_PATH } from "./program-path.ts";
+import { Profiles, sandboxAction } from "./profiles.ts";
 import { ProgramChain, type ProgramList } from "./programs.ts";
 import { startHookAction } from "./start-hook.ts";
-import { tyrantCredentials, type Credentials } from "./tyrant.ts";
+import type { UserRanges } from "./user-ranges.ts";
+import { Tyrant, type Credentials } from "./tyrant.ts";
 
 const SIGKILL = 9;
+/** uWSGI always leaves it in the bounding set. */
+const CAP_SETPCAP = 8;
+/** Where this product lies, seen from src/spawn and from dist/spawn. */
+const INSTALLATION = fileURLToPath(new URL("../../..", import.meta.url));
+const DEFAULT_SHELL = "/bin/sh";
 /** RLIMIT_NOFILE. A number of its own, so that a plan can be made without the native addon. */
 const OPEN_FILES = 7;
 
@@ -36,8 +50,8 @@ export interface Plan {
 
 export type PlanAnswer =
   | { readonly ok: true; readonly plan: Plan }
-  /** Only another config or owner can change the answer. */
-  | { readonly ok: false; readonly detail: string };
+  /** Only another config or owner can change the answer, but where it is the system's fault. */
+  | { readonly ok: false; readonly detail: string; readonly cause?: "system" };
 
 export interface PlannerInput {
   readonly settings: Settings;
@@ -46,6 +60,12 @@ export interface PlannerInput {
   readonly environment: () => Variables;
   readonly ids: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
   readonly warn: (message: string) => void;
+  /** For user namespaces; undefined: there are none. */
+  readonly ranges?: UserRanges | undefined;
+  /** Who decides as whom vassals run; default: one of the machine's own users. */
+  readonly tyrant?: Tyrant;
+  /** By what the guardian knows vassals, see `guardian.ts`. */
+  readonly signature?: number;
 }
 
 /** The lowest numbers above 2 that `safe-fd` does not claim: one for the channel, one for the pipe. */
@@ -56,13 +76,53 @@ export function chooseDescriptors(safeFds: readonly number[]): VassalDescriptors
   return { channel, config };
 }
 
+/** What a profile that a vassal asked for takes beside namespaces; the administrator's is in `fields`. */
+function privilegesOf(
+  profile: Profile,
+  fields: IsolationFields,
+): Pick<SpawnOptions, "noNewPrivs" | "capabilityBound" | "capabilityAmbient"> {
+  const { capabilities, noNewPrivileges } = profile;
+  const privileges = noNewPrivileges ? { noNewPrivs: true } : {};
+  if (capabilities === undefined) return privileges;
+  const left = (set: readonly number[]): readonly number[] =>
+    set.filter((one) => one === CAP_SETPCAP || capabilities.includes(one));
+  const { capabilityBound, capabilityAmbient } = fields;
+  return {
+    ...privileges,
+    capabilityBound:
+      capabilityBound === undefined ? [...capabilities, CAP_SETPCAP] : left(capabilityBound),
+    ...(capabilityAmbient === undefined ? {} : { capabilityAmbient: left(capabilityAmbient) }),
+  };
+}
+
+function limitsOf(
+  openFiles: Settings["vassalOpenFiles"],
+  signature: number | undefined,
+  more: Profile["rlimits"],
+): Pick<SpawnOptions, "rlimits"> {
+  const rlimits: NonNullable<SpawnOptions["rlimits"]>[number][] = [];
+  if (openFiles !== undefined) rlimits.push({ resource: OPEN_FILES, ...openFiles });
+  if (signature !== undefined)
+    rlimits.push({ resource: SIGNATURE_RESOURCE, soft: signature, hard: signature });
+  for (const { resource, limit } of more) rlimits.push({ resource, soft: limit, hard: limit });
+  return rlimits.length === 0 ? {} : { rlimits };
+}
+
+/** A number without an entry is a user as well, without a home. */
+function userOf(uid: number, entry: VassalUser | undefined): VassalUser {
+  if (entry === undefined) return { name: String(uid), home: "/", shell: DEFAULT_SHELL };
+  const { name, home, shell } = entry;
+  return { name, home: home === "" ? "/" : home, shell: shell === "" ? DEFAULT_SHELL : shell };
+}
+
 export class Planner {
   readonly #input: PlannerInput;
   readonly #arguments: VassalArguments;
   readonly #environment: VassalEnvironment;
   readonly #programs: ProgramChain;
   readonly #isolation: Isolation;
-  readonly #limits: Pick<SpawnOptions, "rlimits">;
+  readonly #tyrant: Tyrant;
+  readonly #profiles: Profiles;
   readonly #descriptors: VassalDescriptors;
   readonly #commonFds: SpawnOptions["fds"];
   readonly #said = new RepeatLimiter();
@@ -77,12 +137,19 @@ export class Planner {
       settings.environment,
       this.#descriptors,
       input.warn,
+      keptVariables(settings),
     );
+    this.#tyrant =
+      input.tyrant ??
+      new Tyrant({
+        settings,
+        accounts: new SystemAccounts(() => performance.now()),
+        ownUid: input.ids.uid,
+        warn: input.warn,
+      });
     this.#programs = new ProgramChain(settings);
-    this.#isolation = isolationOf(settings, input.ids);
-    const openFiles = settings.vassalOpenFiles;
-    this.#limits =
-      openFiles === undefined ? {} : { rlimits: [{ resource: OPEN_FILES, ...openFiles }] };
+    this.#isolation = new Isolation(settings, input.ids, input.ranges, input.warn);
+    this.#profiles = new Profiles(settings.profiles);
     const kept = settings.safeFds.filter((fd) => fd > 2).map((fd) => ({ from: fd, to: fd }));
     this.#commonFds = [{ from: -1, to: 0 }, { from: 1, to: 1 }, { from: 2, to: 2 }, ...kept];
   }
@@ -102,16 +169,22 @@ export class Planner {
 
   plan(spec: VassalSpec, zergNumber: number | undefined): PlanAnswer {
     const { settings, hooks } = this.#input;
-    const tyrant = tyrantCredentials(settings, spec);
+    const tyrant = this.#tyrant.answer(spec);
     if (!tyrant.ok) return tyrant;
     const magic = settings.magicExec ? this.#magicExec(spec, tyrant.credentials) : undefined;
     const piped = spec.config !== undefined && magic?.kind !== "yes";
-    let env = this.#environment.build({ piped, zergNumber });
+    const user =
+      tyrant.credentials === undefined ? undefined : userOf(tyrant.credentials.uid, tyrant.user);
+    let env = this.#environment.build({
+      piped,
+      zergNumber,
+      ...(user === undefined ? {} : { user }),
+    });
     if (magic?.kind === "yes" && magic.pathDirectory !== undefined) {
       env = withVariable(
         env,
         "PATH",
-        `${this.#environment.path ?? DEFAULT_PATH}:${magic.pathDirectory}`,
+        `${this.#environment.vassalPath ?? DEFAULT_PATH}:${magic.pathDirectory}`,
       );
     }
     const isZerg = zergNumber !== undefined;
@@ -124,9 +197,14 @@ export class Planner {
       settings.chdirAttribute === undefined
         ? undefined
         : spec.attributes[settings.chdirAttribute]?.[0];
+    const asked = this.#profiles.of(spec.attributes);
+    if (!asked.ok) return { ok: false, detail: asked.problem };
+    const { profile } = asked;
+    const isolation = this.#isolation.of(spec, tyrant.credentials, profile.cloneFlags);
+    if (!isolation.ok) return isolation;
     const fixed = {
-      ...this.#isolation,
       ...(tyrant.credentials === undefined ? {} : { credentials: tyrant.credentials }),
+      ...isolation.fields,
       ...(late === undefined ? {} : { lateCwd: late }),
       programs: programs.candidates,
       args,
@@ -134,8 +212,9 @@ export class Planner {
       cwd: spec.cwd,
       session: true,
       parentDeathSignal: SIGKILL,
-      ...this.#limits,
-      ...this.#steps(spec, env, hooks),
+      ...(asked.hasAsked ? privilegesOf(profile, isolation.fields) : {}),
+      ...limitsOf(settings.vassalOpenFiles, this.#input.signature, profile.rlimits),
+      ...this.#steps(spec, env, hooks, this.#sandbox(spec, profile, user)),
     };
     return { ok: true, plan: { programs, piped, fixed } };
   }
@@ -144,6 +223,7 @@ export class Planner {
     spec: VassalSpec,
     env: readonly string[],
     hooks: HookSet,
+    sandbox: SetupAction | undefined,
   ): Pick<SpawnOptions, "actions" | "beforeDropActions" | "mode"> {
     const start =
       hooks.startHook === undefined
@@ -151,15 +231,23 @@ export class Planner {
         : [startHookAction(hooks.startHook, spec.name, spec.cwd, env)];
     const actions =
       start.length === 0 ? hooks.asVassal.actions : [...start, ...hooks.asVassal.actions];
-    const beforeDropActions = hooks.beforeDrop.actions;
-    if (
-      actions.length === 0 &&
-      beforeDropActions.length === 0 &&
-      this.#isolation.userMap === undefined
-    ) {
-      return { mode: "shared" };
-    }
+    // Last, so that hooks see the machine as it is, and nothing that they mount is left out.
+    const beforeDropActions =
+      sandbox === undefined ? hooks.beforeDrop.actions : [...hooks.beforeDrop.actions, sandbox];
+    if (actions.length === 0 && beforeDropActions.length === 0) return { mode: "shared" };
     return { actions, beforeDropActions, mode: "copied" };
+  }
+
+  #sandbox(
+    spec: VassalSpec,
+    { sandbox }: Profile,
+    user: VassalUser | undefined,
+  ): SetupAction | undefined {
+    const { binaryPath, wrapper } = this.#input.settings;
+    const programs = [INSTALLATION, dirname(dirname(process.execPath))];
+    for (const program of [binaryPath, wrapper])
+      if (program?.startsWith("/") === true) programs.push(dirname(program));
+    return sandboxAction(sandbox, { home: user?.home, cwd: spec.cwd, path: spec.path, programs });
   }
 
   #magicExec(spec: VassalSpec, credentials: Credentials | undefined): MagicExec {

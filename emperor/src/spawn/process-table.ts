@@ -59,6 +59,8 @@ export class ProcessRecord {
   ending = false;
   /** The court wants no more news of it (released, or never told of it). */
   abandoned = false;
+  /** Name of its cgroup, from before the start until it is reaped; `""`: it has none. */
+  cgroup = "";
   /** Rest of a config packet that did not fit into the pipe. */
   unsent: Uint8Array | undefined;
   /** Start of the present second of flood control, ms, and bytes heard in it. */

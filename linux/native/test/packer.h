@@ -17,9 +17,9 @@ struct packed_action {
 };
 
 struct options {
-  bool copied, session, has_credentials, no_new_privs, has_bound, has_ambient, deny_setgroups, mounts_private, mount_proc;
+  bool copied, session, has_credentials, no_new_privs, has_bound, has_ambient, deny_setgroups, mounts_private, mount_proc, loopback;
   unsigned namespaces;
-  const char *cgroup_file;
+  const char *cgroup_file, *hostname;
   /* 0: none. */
   int cgroup_fd;
   unsigned uid, gid;
@@ -111,6 +111,8 @@ static inline void pack(struct packed *packed, const struct options *options) {
   add_string(packed, options->gid_map);
   add_number(packed, options->mounts_private);
   add_number(packed, options->mount_proc);
+  add_optional(packed, options->hostname);
+  add_number(packed, options->loopback);
   add_actions(packed, options->before, options->before_count);
   add_actions(packed, options->actions, options->action_count);
   size_t programs = 0;
