@@ -1,10 +1,19 @@
 /** Reading a config as it was scanned, on real files. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { scanDirectory } from "@emperor/linux";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { rootTest } from "../../linux/test/privileges.ts";
 import type { FileFacts } from "./file-facts.ts";
 import { readConfigFile } from "./read-config.ts";
 
@@ -90,3 +99,14 @@ test("where the link's owner counts, the target must have the same one", () => {
     why: "it is a symbolic link to a file of another owner",
   });
 });
+
+rootTest(
+  "given to somebody else since the scan: the owner is the open file's, so look again",
+  () => {
+    writeFileSync(path, "one");
+    const facts = scanned();
+    chownSync(path, 61_001, 61_001);
+    expect(readConfigFile(path, facts, RULES, 100)).toEqual({ kind: "moved-on" });
+    expect(readConfigFile(path, scanned(), RULES, 100)).toMatchObject({ kind: "read" });
+  },
+);

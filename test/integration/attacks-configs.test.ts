@@ -23,6 +23,14 @@ function timesLogged(emperor: EmperorUnderTest, text: string): number {
   return emperor.log().split(text).length - 1;
 }
 
+function killIfAlive(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // The Emperor was faster.
+  }
+}
+
 /** A config of a harmless user is started: whatever was put before has been judged. */
 async function fence(emperor: EmperorUnderTest): Promise<void> {
   const name = `fence-${process.hrtime.bigint()}.ini`;
@@ -219,13 +227,12 @@ describe("links", () => {
       });
       const { path } = emperor.run;
       for (let round = 1; round <= 5; round += 1) {
-        const { pid } = await emperor.started("b.ini", round);
-        await emperor.vassalWith("b.ini", { loyal: 1, pid });
+        const { pid } = await emperor.vassalWith("b.ini", { loyal: 1 });
         symlinkSync(join(path, "ann/app.ini"), join(path, "bob/swap"));
         lchownSync(join(path, "bob/swap"), BOB, BOB);
-        // Killed in this moment, so that it would be started again with what lies there now.
-        process.kill(pid, "SIGKILL");
         renameSync(join(path, "bob/swap"), join(path, "bob/b.ini"));
+        // Killed in this moment, so that it would be started again with what lies there now.
+        killIfAlive(pid);
         await emperor.forgotten("b.ini");
         plant(emperor.run, join(path, "bob/b.ini"), loyal, BOB);
       }

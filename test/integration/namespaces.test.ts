@@ -233,4 +233,32 @@ describe("hooks and namespaces", () => {
     await emperor.forgotten("a.ini");
     await emperor.wait("the interface to be gone", () => !existsSync(`/sys/class/net/${name}`));
   });
+
+  programTest(["ip", "unshare"], true)(
+    "emperor-veth gives an address on a bridge, and takes it back",
+    async () => {
+      const world =
+        'ip link set lo up && ip link add br0 type bridge && ip addr add 10.97.0.1/16 dev br0 && ip link set br0 up && exec "$@"';
+      const emperor = await governed("true", {
+        // A network of the test's own, with a bridge in it.
+        launcher: ["unshare", "--net", "sh", "-c", world, "sh"],
+        args: ["--emperor-use-clone", "net", "--emperor-veth", "br0"],
+        vassals: { "a.ini": loyal },
+      });
+      const { pid } = await emperor.vassalWith("a.ini", { loyal: 1 });
+      await emperor.logged("vassal a.ini has eth0 with 10.97.0.2/16 on br0");
+      expect(readFileSync(`/proc/${pid}/net/fib_trie`, "utf8")).toContain("10.97.0.2");
+      expect(readFileSync(`/proc/${pid}/net/route`, "utf8")).toMatch(
+        /^eth0\s+00000000\s+0100610A/m,
+      );
+      const interfaces = (): string[] =>
+        readFileSync(`/proc/${emperor.pid}/net/dev`, "utf8").match(/em[0-9a-z]+\.[0-9a-z]+/g) ?? [];
+      expect(interfaces()).toHaveLength(1);
+      emperor.remove("a.ini");
+      await emperor.forgotten("a.ini");
+      await emperor.wait("the interface to be gone", () => interfaces().length === 0);
+      emperor.put("b.ini", loyal);
+      await emperor.logged("vassal b.ini has eth0 with 10.97.0.3/16 on br0");
+    },
+  );
 });

@@ -16,7 +16,12 @@ import type { Logger } from "../log/logger.ts";
 import type { Remark } from "../options/read-settings.ts";
 import type { Settings } from "../options/settings.ts";
 import type { VassalCgroups } from "../cgroups/vassal-cgroups.ts";
-import { createEmperorHooks, createHands, createTyrant } from "../spawn/create-hands.ts";
+import {
+  createEmperorHooks,
+  createHands,
+  createIsolators,
+  type Isolators,
+} from "../spawn/create-hands.ts";
 import type { EmperorHooks } from "../spawn/emperor-hooks.ts";
 import { parseStatsAddress } from "../stats/address.ts";
 import type { StatsServer } from "../stats/stats-server.ts";
@@ -73,11 +78,8 @@ export async function govern(request: GovernRequest): Promise<number> {
     pidfiles,
     system: linuxSystem,
   });
-  const privileges = {
-    uid: process.geteuid?.() ?? 0,
-    effective: linux.getCapabilities().effective,
-  };
-  for (const warning of checkPrivileges(settings, privileges)) logger.warning(warning);
+  const { effective } = linux.getCapabilities();
+  checkPrivileges(settings, { uid: process.geteuid?.() ?? 0, effective });
   const monitors = await makeMonitors(settings);
   const title = request.isVassal ? "sub-Emperor" : "Emperor";
   logger.write({ level: "info", dated: false, message: `*** starting uWSGI ${title} ***` });
@@ -92,7 +94,11 @@ export async function govern(request: GovernRequest): Promise<number> {
     cgroup === undefined
       ? undefined
       : await (await import("../cgroups/open.ts")).openCgroups(cgroup, settings.isolation, logger);
-  const emperor = assemble(settings, monitors, hooks, logger, version, { signature, cgroups });
+  const emperor = assemble(settings, monitors, hooks, logger, version, {
+    signature,
+    cgroups,
+    isolators: await createIsolators(settings, logger),
+  });
   const servers = await startStatistics(settings, emperor, logger);
   await runPhase(hooks, "emperor-start");
   const disconnect = connectSignals(emperor, notifier);
@@ -164,6 +170,7 @@ async function makeMonitors(settings: Settings): Promise<readonly ImperialMonito
 interface Keepers {
   readonly signature: number | undefined;
   readonly cgroups: VassalCgroups | undefined;
+  readonly isolators: Isolators;
 }
 
 /**
@@ -192,22 +199,21 @@ function assemble(
   hooks: EmperorHooks,
   logger: Logger,
   version: string,
-  { signature, cgroups }: Keepers,
+  { signature, cgroups, isolators }: Keepers,
 ): RunningEmperor {
   const tidier = ownTidier();
-  const tyrant = createTyrant(settings, logger);
   return createEmperor({
     settings,
     logger,
     monitors,
     createHands: (listener) =>
       createHands(settings, linux, listener, logger, hooks, {
-        tyrant,
+        ...isolators,
         ...(signature === undefined ? {} : { signature }),
         ...(cgroups === undefined ? {} : { cgroups }),
       }),
     hooks,
-    refusalOf: (spec) => tyrant.refusal(spec),
+    refusalOf: (spec) => isolators.tyrant?.refusal(spec),
     version,
     observers: tidier === undefined ? [] : [() => tidier.note()],
     identity: {

@@ -46,7 +46,10 @@ type Target =
 function openTarget(fd: number): Target {
   let stat;
   try {
-    stat = fstatSync(fd);
+    // As big integers: Node's own resolution of symbolic links (20 to 22 at least) reads the plain
+    // numbers of whatever was examined last, and once that is a pipe or a socket, it resolves none of
+    // those it has seen before; drivers that are imported later are not found then.
+    stat = fstatSync(fd, { bigint: true });
   } catch {
     return { kind: "gone" };
   }

@@ -3,8 +3,9 @@
  * made from it. Reads nothing itself.
  */
 import type { OptionDefinition } from "@emperor/config";
-import { SECUREBITS } from "@emperor/linux";
+import { CLONE_NEW, SECUREBITS } from "@emperor/linux";
 import { readLimit } from "../cgroups/limits.ts";
+import { readRange, type VethSettings } from "../spawn/addresses.ts";
 import { OURS, under } from "./define.ts";
 import { originOf, type EntryReader } from "./entry-reader.ts";
 import { readCapabilities, readNamespaces, type NamesRead } from "./kernel-names.ts";
@@ -13,6 +14,7 @@ import type { HookAction } from "./settings.ts";
 /** The kernel's largest id, and what one vassal gets at most. */
 const LAST_ID = 0xffff_fffe;
 const USUAL_RANGE = 65_536;
+const USUAL_NETWORK = "10.97.0.0/16";
 
 export interface IsolationSettings {
   /** Directory of the vassals' cgroups, as written; undefined: they get none. */
@@ -34,6 +36,8 @@ export interface IsolationSettings {
   /** Undefined: in Tyrant mode. */
   readonly noNewPrivileges: boolean | undefined;
   readonly securebits: number | undefined;
+  /** `emperor-veth`. */
+  readonly veth: VethSettings | undefined;
   /** `hook-as-emperor-setns`, in order. */
   readonly setnsHooks: readonly SetnsHook[];
 }
@@ -108,6 +112,21 @@ function namespaceOptions(): OptionDefinition[] {
         aliases: ["vassal-cap-keep"],
       },
     ),
+    value(
+      "emperor-veth",
+      "string",
+      "BRIDGE",
+      "vassals with a net namespace get an interface eth0 on this bridge, with an address",
+    ),
+    value(
+      "emperor-veth-range",
+      "string",
+      "NETWORK",
+      "addresses for emperor-veth; the first is the bridge's",
+      {
+        default: USUAL_NETWORK,
+      },
+    ),
     flag(
       "emperor-no-new-privs",
       "vassals gain no privileges by executing programs (always so in tyrant mode, unless set to false)",
@@ -172,6 +191,27 @@ function setnsHooks(reader: EntryReader): readonly SetnsHook[] {
   return hooks;
 }
 
+function veth(reader: EntryReader): VethSettings | undefined {
+  const bridge = reader.text("emperor-veth");
+  const entry = reader.last("emperor-veth");
+  const range = reader.text("emperor-veth-range") ?? USUAL_NETWORK;
+  const last = reader.last("emperor-veth-range");
+  if (last !== undefined && readRange(range) === undefined)
+    reader.reject(last, `needs an IPv4 network such as ${USUAL_NETWORK}, not "${range}"`);
+  if (bridge === undefined || entry === undefined) return undefined;
+  // What the kernel takes for a name, and no word that ip(8) could take for an option.
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(bridge))
+    reader.reject(entry, `needs the name of a bridge, not "${bridge}"`);
+  const clone = reader.names(
+    "emperor-use-clone",
+    readNamespaces,
+    (before = 0, value) => before | value,
+  );
+  if (((clone ?? 0) & CLONE_NEW.net) === 0 && reader.last("emperor-use-clone-attr") === undefined)
+    reader.reject(entry, "means nothing without net in emperor-use-clone");
+  return { bridge, range };
+}
+
 export function buildIsolation(reader: EntryReader): IsolationSettings {
   const cgroup = reader.text("emperor-cgroup");
   for (const name of ["vassal-cgroup", "vassal-cgroup-max", "emperor-cgroup-attr"]) {
@@ -202,6 +242,7 @@ export function buildIsolation(reader: EntryReader): IsolationSettings {
       readSecurebits,
       (before = 0, value) => before | value,
     ),
+    veth: veth(reader),
     setnsHooks: setnsHooks(reader),
   };
 }

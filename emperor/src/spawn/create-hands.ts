@@ -9,7 +9,6 @@ import type { HandsListener } from "../court/hands.ts";
 import { EmperorError } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
-import { SystemAccounts } from "./accounts.ts";
 import { ProcessGroupTree, type ProcessTree } from "./cgroup.ts";
 import { endRunningCommands, runCommand } from "./command-runner.ts";
 import { EmperorHooks, type HookWorld } from "./emperor-hooks.ts";
@@ -22,8 +21,9 @@ import { Planner } from "./plan.ts";
 import { withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
 import { rangesFrom, rangesOfUser, UserRanges } from "./user-ranges.ts";
-import { signalAs } from "./signal-as.ts";
-import { Tyrant } from "./tyrant.ts";
+import type { Profiles } from "./profiles.ts";
+import type { signalAs } from "./signal-as.ts";
+import type { Tyrant } from "./tyrant.ts";
 
 /**
  * The hooks that run in the Emperor itself, and the reading of all others. Throws
@@ -70,29 +70,61 @@ export function createEmperorHooks(
   return new EmperorHooks(reading.hooks, world, logger);
 }
 
-/** Who decides as whom vassals run. Throws `EmperorError` `unknown-user`. */
-export function createTyrant(settings: Settings, logger: Logger): Tyrant {
-  const { tyrant, wrapper, environmentMode } = settings;
-  if (tyrant && wrapper !== undefined && environmentMode === "auto") {
+export interface Isolators {
+  readonly tyrant?: Tyrant;
+  readonly signalAs?: typeof signalAs;
+  readonly profiles?: Profiles;
+}
+
+/**
+ * Who decides as whom vassals run and what they see, loaded for those who want it.
+ * @throws EmperorError `unknown-user`
+ */
+export async function createIsolators(settings: Settings, logger: Logger): Promise<Isolators> {
+  return {
+    ...(settings.tyrant ? await createTyrant(settings, logger) : {}),
+    ...(hasProfiles(settings.profiles)
+      ? { profiles: new (await import("./profiles.ts")).Profiles(settings.profiles) }
+      : {}),
+  };
+}
+
+function hasProfiles({ attribute, base }: Settings["profiles"]): boolean {
+  const { sandbox, rlimits } = base;
+  const { privateTmp, readOnly, hidePid, hide } = sandbox;
+  const narrows = privateTmp || readOnly || hidePid || hide.length > 0;
+  return attribute !== undefined || narrows || rlimits.length > 0;
+}
+
+async function createTyrant(
+  settings: Settings,
+  logger: Logger,
+): Promise<Pick<Isolators, "tyrant" | "signalAs">> {
+  const [{ Tyrant: Judge }, { SystemAccounts }, { signalAs: inTheirName }] = await Promise.all([
+    import("./tyrant.ts"),
+    import("./accounts.ts"),
+    import("./signal-as.ts"),
+  ]);
+  if (settings.wrapper !== undefined && settings.environmentMode === "auto") {
     logger.warning(
-      `[emperor-tyrant] emperor-wrapper is given, so it and its vassals inherit the Emperor's environment, which their users can read; vassal-env = clean withholds it, vassal-env = inherit ends this warning`,
+      "[emperor-tyrant] emperor-wrapper is given, so it and its vassals inherit the Emperor's environment, which their users can read; vassal-env = clean withholds it, vassal-env = inherit ends this warning",
     );
   }
-  return new Tyrant({
+  const tyrant = new Judge({
     settings,
     accounts: new SystemAccounts(wholeMilliseconds),
     ownUid: ownIds().uid,
     warn: (message) => logger.warning(message),
   });
+  return { tyrant, signalAs: inTheirName };
 }
 
 /** What tests replace, and what others share. */
-export interface HandsOverrides {
+export interface HandsOverrides extends Isolators {
   readonly tree?: ProcessTree;
   readonly now?: () => number;
   readonly ids?: Ids;
   readonly cgroups?: VassalCgroups;
-  readonly tyrant?: Tyrant;
   readonly signature?: number;
 }
 
@@ -136,6 +168,7 @@ export function createHands(
     ranges,
     ...(overrides.signature === undefined ? {} : { signature: overrides.signature }),
     ...(overrides.tyrant === undefined ? {} : { tyrant: overrides.tyrant }),
+    ...(overrides.profiles === undefined ? {} : { profiles: overrides.profiles }),
   });
   emperorHooks.onEnvironmentChange = () => planner.invalidateEnvironment();
   const { soft } = getrlimit(RLIMIT.nofile);
@@ -146,7 +179,7 @@ export function createHands(
     planner,
     hooks: emperorHooks.set,
     emperorHooks,
-    ...(settings.tyrant ? { signalAs } : {}),
+    ...(overrides.signalAs === undefined ? {} : { signalAs: overrides.signalAs }),
     tree: overrides.tree ?? new ProcessGroupTree(machine),
     now: overrides.now ?? wholeMilliseconds,
     ...(overrides.cgroups === undefined ? {} : { cgroups: overrides.cgroups }),

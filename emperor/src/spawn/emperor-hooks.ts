@@ -8,6 +8,7 @@ import type { VassalSpec } from "@emperor/monitors";
 import { ENVIRONMENT } from "@emperor/protocol";
 import type { Logger } from "../log/logger.ts";
 import { quoteName } from "../log/quoting.ts";
+import { AddressPool, readRange, type Connection, type VethSettings } from "./addresses.ts";
 import { Lanes, type RunCommand } from "./command-runner.ts";
 import type { Variables } from "./environment.ts";
 import type { Within } from "./helper-children.ts";
@@ -51,6 +52,8 @@ interface Chain {
 
 /** Chains that run at one time: enough to hide a slow command, too few to fill the machine. */
 const CONCURRENT_CHAINS = 16;
+/** CLONE_NEWNET. */
+const NEW_NET = 0x4000_0000;
 
 export class EmperorHooks {
   readonly #hooks: HookSet;
@@ -59,12 +62,15 @@ export class EmperorHooks {
   /** A `putenv` changed the environment that vassals inherit. */
   onEnvironmentChange: () => void = () => undefined;
   readonly #lanes = new Lanes(CONCURRENT_CHAINS);
+  readonly #addresses: AddressPool | undefined;
   #abandoned = false;
 
   constructor(hooks: HookSet, world: HookWorld, logger: Logger) {
     this.#hooks = hooks;
     this.#world = world;
     this.#logger = logger;
+    const range = hooks.veth === undefined ? undefined : readRange(hooks.veth.range);
+    this.#addresses = range === undefined ? undefined : new AddressPool(range, process.pid);
   }
 
   get set(): HookSet {
@@ -117,16 +123,78 @@ export class EmperorHooks {
 
   /** `hook-`, `mount-`, `umount-`, `exec-as-emperor`, after a successful start. Failures are logged. */
   afterSpawn(spec: HookSpec, pid: number): void {
-    const { asEmperor, setns } = this.#hooks;
-    if (asEmperor.length === 0 && setns.length === 0) return;
+    const { asEmperor, setns, veth } = this.#hooks;
+    if (asEmperor.length === 0 && setns.length === 0 && veth === undefined) return;
     const variables = vassalVariables(spec, pid);
     const chain = { phase: "as-emperor", variables, fatal: false, cwd: spec.cwd };
     // Now, while the pid is certainly the vassal's; the hooks may have to wait for their turn.
-    const pidfd = setns.length === 0 ? undefined : this.#world.openProcess(pid);
+    const pidfd =
+      setns.length === 0 && veth === undefined ? undefined : this.#world.openProcess(pid);
     void this.#lanes.run(async () => {
+      if (veth !== undefined) await this.#connect(veth, spec.name, pid, pidfd);
       await this.#chain(asEmperor, chain);
       await this.#setnsHooks(pidfd, variables);
+      if (pidfd !== undefined) this.#world.closeProcess(pidfd);
     });
+  }
+
+  /** The process is gone, and with it its namespaces. */
+  processGone(pid: number): void {
+    this.#addresses?.release(pid);
+  }
+
+  /**
+   * An interface for one vassal. It is made in the vassal's namespace, which is joined by pidfd, and its
+   * other end handed to us: so a pid that was given away again never gets a neighbour's interface.
+   */
+  async #connect(
+    veth: VethSettings,
+    name: string,
+    pid: number,
+    pidfd: number | undefined,
+  ): Promise<void> {
+    const connection = this.#addresses?.take(pid);
+    const problem =
+      pidfd === undefined
+        ? "it is gone"
+        : connection === undefined
+          ? `all addresses of ${veth.range} are taken`
+          : await this.#makeInterface(veth.bridge, connection, pidfd);
+    if (problem === undefined) {
+      this.#logger.info(
+        `[emperor] vassal ${quoteName(name)} has eth0 with ${connection?.address ?? ""} on ${veth.bridge}`,
+      );
+    } else {
+      this.#logger.error(
+        `[emperor] vassal ${quoteName(name)} gets no interface (emperor-veth): ${problem}; it runs nevertheless`,
+      );
+    }
+  }
+
+  async #makeInterface(
+    bridge: string,
+    { interfaceName, address, gateway }: Connection,
+    pidfd: number,
+  ): Promise<string | undefined> {
+    const within = (line: string): Promise<string | undefined> =>
+      this.#world.performWithin(
+        { kind: "shell", shell: this.#hooks.shell, line, tolerant: false },
+        { pidfd, namespaces: NEW_NET, variables: {} },
+      );
+    // Nothing in these lines is anybody's text.
+    const made = await within(
+      `ip link add eth0 type veth peer name ${interfaceName} netns ${process.pid} && ip addr add ${address} dev eth0 && ip link set eth0 up`,
+    );
+    if (made !== undefined) return `making it failed: ${made}`;
+    const joined = await this.#world.run({
+      file: "ip",
+      args: ["link", "set", interfaceName, "master", bridge, "up"],
+      env: { ...this.#world.environment() },
+      cwd: undefined,
+    });
+    if (joined.problem !== undefined) return `the bridge ${bridge}: ${joined.problem}`;
+    const routed = await within(`ip route replace default via ${gateway}`);
+    return routed === undefined ? undefined : `the route by ${gateway}: ${routed}`;
   }
 
   /** `hook-as-emperor-setns`, after all others. Failures are logged. */
@@ -148,7 +216,6 @@ export class EmperorHooks {
         `[emperor] ${action.origin}: "${action.label}" (as-emperor-setns) failed: ${problem}; the vassal runs nevertheless`,
       );
     }
-    if (pidfd !== undefined) this.#world.closeProcess(pidfd);
   }
 
   /**

@@ -2,7 +2,7 @@
 import { memoryLogger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
 import { createEmperorHooks, createHands } from "./create-hands.ts";
-import { FakeMachine, RecordingListener, testSettings } from "./spawn.fixture.ts";
+import { FakeMachine, RecordingListener, testSettings, testTyrant } from "./spawn.fixture.ts";
 
 /** `advance` moves the hands' clock; timers are moved by the test's fake ones. */
 export function fakeHands(changes: Partial<Settings> = {}) {
@@ -16,6 +16,7 @@ export function fakeHands(changes: Partial<Settings> = {}) {
   const hands = createHands(settings, functions, listener, logger, hooks, {
     now: () => now,
     ids: { uid: 0, gid: 0, groups: [] },
+    ...testTyrant(settings),
   });
   const lines = (): string[] => logger.lines.map(({ message }) => message);
   return { machine, listener, hands, lines, advance: (ms: number) => (now += ms) };

@@ -415,6 +415,7 @@ export class MachineHands implements Hands {
 
   #forget(record: ProcessRecord): void {
     this.#care.forget(record);
+    if (record.pid !== NONE) this.#parts.emperorHooks.processGone(record.pid);
     this.#table.delete(record.handle);
     this.#later.forget(record);
     this.#late.gone(record);

@@ -3,6 +3,7 @@
  */
 import type { SetupAction } from "@emperor/linux";
 import type { Settings } from "../options/settings.ts";
+import type { VethSettings } from "./addresses.ts";
 import { asSetupAction, parseHookActions, type ParsedAction } from "./hook-actions.ts";
 import { isExecutable } from "./program-path.ts";
 import { parseLifeHook, type LifeHook } from "./start-hook.ts";
@@ -40,6 +41,8 @@ export interface HookSet {
   readonly own: Readonly<Record<OwnPhase, readonly ParsedAction[]>>;
   readonly asEmperor: readonly ParsedAction[];
   readonly beforeVassal: readonly ParsedAction[];
+  /** Interfaces for vassals; undefined: none are made. */
+  readonly veth: VethSettings | undefined;
   /** Done by the Emperor in namespaces (CLONE_NEW* flags) of the vassal. */
   readonly setns: readonly { readonly namespaces: number; readonly action: ParsedAction }[];
   readonly asVassal: ChildSteps;
@@ -96,6 +99,7 @@ export function readHooks(settings: HookSettings, path: string | undefined): Hoo
     },
     asEmperor: list(settings.hookAsEmperor),
     beforeVassal: list(settings.hookAsEmperorBeforeVassal),
+    veth: settings.isolation.veth,
     setns: settings.isolation.setnsHooks.flatMap(({ namespaces, hook }) =>
       list([hook]).map((action) => ({ namespaces, action })),
     ),

@@ -11,7 +11,7 @@ import { chooseDescriptors, Planner, type Plan } from "./plan.ts";
 import { programCandidates } from "./program-path.ts";
 import { describeExecFailure, ProgramChain } from "./programs.ts";
 import { usableSafeFds } from "./safe-fds.ts";
-import { hook, testSettings, testSpec } from "./spawn.fixture.ts";
+import { hook, testSettings, testSpec, testTyrant } from "./spawn.fixture.ts";
 import { parseLifeHook } from "./start-hook.ts";
 
 const ROOT = { uid: 0, gid: 0, groups: [0] };
@@ -27,6 +27,7 @@ function plannerOf(changes: Partial<Settings> = {}, ids = ROOT) {
     environment: () => ({ PATH: "/usr/bin:/bin", A: "1" }),
     ids,
     warn: (message) => warnings.push(message),
+    ...testTyrant(settings),
   });
   const plan = (spec: Partial<VassalSpec> = {}, zerg?: number): Plan => {
     const answer = planner.plan(testSpec(spec), zerg);

@@ -10,7 +10,6 @@ import type { Settings } from "../options/settings.ts";
 import { quoteName } from "../log/quoting.ts";
 import { RepeatLimiter } from "../log/repeats.ts";
 import type { Profile } from "../options/profile-options.ts";
-import { SystemAccounts } from "./accounts.ts";
 import { VassalArguments } from "./argv.ts";
 import {
   keptVariables,
@@ -25,11 +24,11 @@ import type { HookSet } from "./hook-set.ts";
 import { Isolation, type IsolationFields } from "./isolation.ts";
 import { magicExec, type MagicExec } from "./magic-exec.ts";
 import { DEFAULT_PATH } from "./program-path.ts";
-import { Profiles, sandboxAction } from "./profiles.ts";
+import type { Profiles } from "./profiles.ts";
 import { ProgramChain, type ProgramList } from "./programs.ts";
 import { startHookAction } from "./start-hook.ts";
 import type { UserRanges } from "./user-ranges.ts";
-import { Tyrant, type Credentials } from "./tyrant.ts";
+import type { Credentials, Tyrant, TyrantAnswer } from "./tyrant.ts";
 
 const SIGKILL = 9;
 /** uWSGI always leaves it in the bounding set. */
@@ -62,8 +61,10 @@ export interface PlannerInput {
   readonly warn: (message: string) => void;
   /** For user namespaces; undefined: there are none. */
   readonly ranges?: UserRanges | undefined;
-  /** Who decides as whom vassals run; default: one of the machine's own users. */
+  /** Who decides as whom vassals run. Undefined: outside of Tyrant mode, ids stay as they are. */
   readonly tyrant?: Tyrant;
+  /** Undefined: no vassal has any. */
+  readonly profiles?: Profiles;
   /** By what the guardian knows vassals, see `guardian.ts`. */
   readonly signature?: number;
 }
@@ -115,20 +116,23 @@ function userOf(uid: number, entry: VassalUser | undefined): VassalUser {
   return { name, home: home === "" ? "/" : home, shell: shell === "" ? DEFAULT_SHELL : shell };
 }
 
+const NOBODY_ELSE: TyrantAnswer = { ok: true, credentials: undefined, user: undefined };
+
 export class Planner {
   readonly #input: PlannerInput;
   readonly #arguments: VassalArguments;
   readonly #environment: VassalEnvironment;
   readonly #programs: ProgramChain;
   readonly #isolation: Isolation;
-  readonly #tyrant: Tyrant;
-  readonly #profiles: Profiles;
   readonly #descriptors: VassalDescriptors;
   readonly #commonFds: SpawnOptions["fds"];
   readonly #said = new RepeatLimiter();
 
   constructor(input: PlannerInput) {
     const { settings } = input;
+    // Without one every vassal would run as the Emperor's user.
+    if (settings.tyrant && input.tyrant === undefined)
+      throw new Error("Tyrant mode without somebody who decides: this is a bug");
     this.#input = input;
     this.#arguments = new VassalArguments(settings);
     this.#descriptors = chooseDescriptors(settings.safeFds);
@@ -139,17 +143,8 @@ export class Planner {
       input.warn,
       keptVariables(settings),
     );
-    this.#tyrant =
-      input.tyrant ??
-      new Tyrant({
-        settings,
-        accounts: new SystemAccounts(() => performance.now()),
-        ownUid: input.ids.uid,
-        warn: input.warn,
-      });
     this.#programs = new ProgramChain(settings);
     this.#isolation = new Isolation(settings, input.ids, input.ranges, input.warn);
-    this.#profiles = new Profiles(settings.profiles);
     const kept = settings.safeFds.filter((fd) => fd > 2).map((fd) => ({ from: fd, to: fd }));
     this.#commonFds = [{ from: -1, to: 0 }, { from: 1, to: 1 }, { from: 2, to: 2 }, ...kept];
   }
@@ -169,7 +164,7 @@ export class Planner {
 
   plan(spec: VassalSpec, zergNumber: number | undefined): PlanAnswer {
     const { settings, hooks } = this.#input;
-    const tyrant = this.#tyrant.answer(spec);
+    const tyrant = this.#input.tyrant?.answer(spec) ?? NOBODY_ELSE;
     if (!tyrant.ok) return tyrant;
     const magic = settings.magicExec ? this.#magicExec(spec, tyrant.credentials) : undefined;
     const piped = spec.config !== undefined && magic?.kind !== "yes";
@@ -197,10 +192,10 @@ export class Planner {
       settings.chdirAttribute === undefined
         ? undefined
         : spec.attributes[settings.chdirAttribute]?.[0];
-    const asked = this.#profiles.of(spec.attributes);
-    if (!asked.ok) return { ok: false, detail: asked.problem };
-    const { profile } = asked;
-    const isolation = this.#isolation.of(spec, tyrant.credentials, profile.cloneFlags);
+    const asked = this.#input.profiles?.of(spec.attributes);
+    if (asked?.ok === false) return { ok: false, detail: asked.problem };
+    const profile = asked?.profile;
+    const isolation = this.#isolation.of(spec, tyrant.credentials, profile?.cloneFlags);
     if (!isolation.ok) return isolation;
     const fixed = {
       ...(tyrant.credentials === undefined ? {} : { credentials: tyrant.credentials }),
@@ -212,8 +207,8 @@ export class Planner {
       cwd: spec.cwd,
       session: true,
       parentDeathSignal: SIGKILL,
-      ...(asked.hasAsked ? privilegesOf(profile, isolation.fields) : {}),
-      ...limitsOf(settings.vassalOpenFiles, this.#input.signature, profile.rlimits),
+      ...(asked?.hasAsked === true ? privilegesOf(asked.profile, isolation.fields) : {}),
+      ...limitsOf(settings.vassalOpenFiles, this.#input.signature, profile?.rlimits ?? []),
       ...this.#steps(spec, env, hooks, this.#sandbox(spec, profile, user)),
     };
     return { ok: true, plan: { programs, piped, fixed } };
@@ -240,14 +235,16 @@ export class Planner {
 
   #sandbox(
     spec: VassalSpec,
-    { sandbox }: Profile,
+    profile: Profile | undefined,
     user: VassalUser | undefined,
   ): SetupAction | undefined {
-    const { binaryPath, wrapper } = this.#input.settings;
+    const { profiles, settings } = this.#input;
+    if (profiles === undefined || profile === undefined) return undefined;
+    const { binaryPath, wrapper } = settings;
     const programs = [INSTALLATION, dirname(dirname(process.execPath))];
     for (const program of [binaryPath, wrapper])
       if (program?.startsWith("/") === true) programs.push(dirname(program));
-    return sandboxAction(sandbox, { home: user?.home, cwd: spec.cwd, path: spec.path, programs });
+    return profiles.step(profile, { home: user?.home, cwd: spec.cwd, path: spec.path, programs });
   }
 
   #magicExec(spec: VassalSpec, credentials: Credentials | undefined): MagicExec {

@@ -87,6 +87,11 @@ export class Profiles {
     if (this.#made.size < 100) this.#made.set(key, profile);
     return { ok: true, profile, hasAsked };
   }
+
+  /** The step of the child that narrows its file system; undefined: it sees all. */
+  step({ sandbox }: Profile, around: Surroundings): SetupAction | undefined {
+    return sandboxAction(sandbox, around);
+  }
 }
 
 export interface Surroundings {

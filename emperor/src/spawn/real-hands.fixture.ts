@@ -18,7 +18,13 @@ import type { Settings } from "../options/settings.ts";
 import { createEmperorHooks, createHands } from "./create-hands.ts";
 import type { EmperorHooks } from "./emperor-hooks.ts";
 import type { MachineHands } from "./hands.ts";
-import { RecordingListener, testSettings, testSpec, type Told } from "./spawn.fixture.ts";
+import {
+  RecordingListener,
+  testSettings,
+  testSpec,
+  testTyrant,
+  type Told,
+} from "./spawn.fixture.ts";
 
 const DEADLINE_MS = 10_000;
 
@@ -60,7 +66,9 @@ export class RealHands {
     const settings = testSettings({ binaryPath: program, ...changes });
     this.#directory = directory;
     this.hooks = createEmperorHooks(settings, linux, this.logger);
-    this.hands = createHands(settings, linux, this.listener, this.logger, this.hooks);
+    this.hands = createHands(settings, linux, this.listener, this.logger, this.hooks, {
+      ...testTyrant(settings),
+    });
   }
 
   get lines(): readonly string[] {

@@ -3,7 +3,9 @@ import type { ExitStatus, SpawnOptions, SpawnResult, Watcher, WatchEvent } from 
 import type { VassalSpec } from "@emperor/monitors";
 import type { HandsListener, ReapedProcess, SpawnFailureReport } from "../court/hands.ts";
 import type { HookAction, Settings } from "../options/settings.ts";
+import { SystemAccounts } from "./accounts.ts";
 import type { Machine } from "./machine.ts";
+import { Tyrant } from "./tyrant.ts";
 
 const DEFAULTS: Settings = {
   emperor: [],
@@ -73,6 +75,7 @@ const DEFAULTS: Settings = {
     noNewPrivileges: undefined,
     securebits: undefined,
     setnsHooks: [],
+    veth: undefined,
   },
   binaryPath: "/opt/vassal",
   wrapper: undefined,
@@ -131,6 +134,13 @@ const DEFAULTS: Settings = {
 
 export function testSettings(changes: Partial<Settings> = {}): Settings {
   return { ...DEFAULTS, ...changes };
+}
+
+/** Who decides in Tyrant mode, on this machine's own users. */
+export function testTyrant(settings: Settings): { readonly tyrant?: Tyrant } {
+  if (!settings.tyrant) return {};
+  const accounts = new SystemAccounts(() => 0);
+  return { tyrant: new Tyrant({ settings, accounts, ownUid: 0, warn: () => undefined }) };
 }
 
 export function testSpec(changes: Partial<VassalSpec> = {}): VassalSpec {

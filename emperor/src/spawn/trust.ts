@@ -9,7 +9,7 @@
  * all time, where a comparison at one instant would hold for that instant.
  */
 import { lstatSync, readlinkSync, type Stats } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 export interface TrustRules {
   /** The owner is that of a symbolic link itself, not of what it points to. */
@@ -54,37 +54,84 @@ interface Way {
   /** Directories that hold the file, or a link that is the last part of the path. */
   readonly holding: readonly Place[];
   readonly links: readonly Place[];
+  /** What the path names itself: the file, or a link. */
+  readonly entry: Place;
   readonly file: Place;
 }
 
 const isPart = (part: string): boolean => part !== "" && part !== ".";
 
-/** Follows the absolute `path` as the kernel does and notes everything on the way. Throws errno errors. */
-function follow(path: string): Way {
-  const above = new Map<string, Place>();
-  const holding = new Map<string, Place>();
+/** What was passed on the way to `at`. */
+interface Passage {
+  readonly at: Place;
+  readonly passed: ReadonlyMap<string, Place>;
+  readonly links: readonly Place[];
+}
+
+/**
+ * The directories that were followed already: many configs lie in one. To be kept for one turn of the
+ * event loop at most, in which a thousand vassals may start.
+ */
+export type KnownWays = Map<string, Passage>;
+
+/**
+ * Follows the absolute `path` as the kernel does and notes everything on the way. Throws errno errors.
+ */
+function follow(path: string, known: KnownWays): Way {
+  const directory = dirname(path);
+  let way = known.get(directory);
+  if (way === undefined) known.set(directory, (way = walk(directory)));
+  const entry = look(join(way.at.path, basename(path)));
+  const holding = new Map([[way.at.path, way.at]]);
+  const above = new Map(way.passed);
+  const links = [...way.links];
+  let file = entry;
+  while (file.stats.isSymbolicLink()) {
+    links.push(file);
+    if (links.length > MAX_LINKS) throw tooManyLinks();
+    const target = resolveFrom(dirname(file.path), readlinkSync(file.path));
+    const further = walk(dirname(target));
+    for (const [name, place] of further.passed) above.set(name, place);
+    links.push(...further.links);
+    holding.set(further.at.path, further.at);
+    file = look(join(further.at.path, basename(target)));
+  }
+  for (const name of holding.keys()) above.delete(name);
+  return { above: [...above.values()], holding: [...holding.values()], links, entry, file };
+}
+
+/** Not `path.resolve`, which takes `a/..` for nothing also where `a` is a link. */
+function resolveFrom(directory: string, target: string): string {
+  return target.startsWith("/") ? target : `${directory}/${target}`;
+}
+
+function tooManyLinks(): Error {
+  return Object.assign(new Error("ELOOP"), { code: "ELOOP" });
+}
+
+function walk(path: string): Passage {
+  const passed = new Map<string, Place>();
   const links: Place[] = [];
   let rest = path.split("/").filter(isPart);
-  let place = look("/");
+  let at = look("/");
   for (let part = rest.shift(); part !== undefined; part = rest.shift()) {
     if (part === "..") {
-      place = look(dirname(place.path));
+      at = look(dirname(at.path));
       continue;
     }
-    (rest.length === 0 ? holding : above).set(place.path, place);
-    const next = look(join(place.path, part));
+    passed.set(at.path, at);
+    const next = look(join(at.path, part));
     if (!next.stats.isSymbolicLink()) {
-      place = next;
+      at = next;
       continue;
     }
     links.push(next);
-    if (links.length > MAX_LINKS) throw Object.assign(new Error("ELOOP"), { code: "ELOOP" });
+    if (links.length > MAX_LINKS) throw tooManyLinks();
     const target = readlinkSync(next.path);
     rest = [...target.split("/").filter(isPart), ...rest];
-    if (target.startsWith("/")) place = look("/");
+    if (target.startsWith("/")) at = look("/");
   }
-  for (const directory of holding.keys()) above.delete(directory);
-  return { above: [...above.values()], holding: [...holding.values()], links, file: place };
+  return { at, passed, links };
 }
 
 function look(path: string): Place {
@@ -99,13 +146,13 @@ export function inspectConfig(
   path: string,
   rules: TrustRules,
   quote: (path: string) => string,
+  known: KnownWays = new Map(),
 ): Trust {
-  const way = follow(path);
-  const entry = lstatSync(path);
-  const { file } = way;
+  const way = follow(path, known);
+  const { entry, file } = way;
   if (!file.stats.isFile())
     return refuse(`${quote(file.path)} is not a regular file`, "put a file in its place");
-  const owner = entry.isSymbolicLink() && rules.ownerOfLink ? entry : file.stats;
+  const owner = entry.stats.isSymbolicLink() && rules.ownerOfLink ? entry.stats : file.stats;
   const trusted = new Set([0, rules.ownUid, owner.uid]);
   const foreign = [...way.links, file].find(({ stats }) => !trusted.has(stats.uid));
   if (foreign !== undefined) {

@@ -1,6 +1,5 @@
 /** As whom vassals run in Tyrant mode, with a user database of its own. */
 import { describe, expect, test } from "vitest";
-import { checkPrivileges } from "../cli/needed-privileges.ts";
 import type { Settings } from "../options/settings.ts";
 import type { Accounts } from "./accounts.ts";
 import { cleanPath, keptVariables, VassalEnvironment } from "./environment.ts";
@@ -138,14 +137,4 @@ describe("the environment in Tyrant mode", () => {
     expect(cleanPath("/opt/node/bin/node")).toBe("/usr/local/bin:/usr/bin:/bin:/opt/node/bin");
     expect(cleanPath("/usr/bin/node")).toBe("/usr/local/bin:/usr/bin:/bin");
   });
-});
-
-test("without the right to become others Tyrant mode is refused at the start", () => {
-  const own = { uid: 1000, effective: [6] };
-  expect(() => checkPrivileges({ tyrant: true }, own)).toThrow("without the capability setuid");
-  expect(() => checkPrivileges({ tyrant: true }, { ...own, effective: [] })).toThrow(
-    "capabilities setgid and setuid",
-  );
-  expect(checkPrivileges({ tyrant: true }, { uid: 1000, effective: [6, 7] })).toEqual([]);
-  expect(checkPrivileges({ tyrant: false }, { uid: 1000, effective: [] })).toEqual([]);
 });

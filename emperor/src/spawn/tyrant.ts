@@ -9,7 +9,7 @@ import { quoteName } from "../log/quoting.ts";
 import type { Settings } from "../options/settings.ts";
 import type { Accounts } from "./accounts.ts";
 import { errorCode } from "./machine.ts";
-import { inspectConfig, type Trust } from "./trust.ts";
+import { inspectConfig, type KnownWays, type Trust } from "./trust.ts";
 
 export interface Credentials {
   readonly uid: number;
@@ -49,6 +49,7 @@ export class Tyrant {
   readonly #allowed: ReadonlySet<number> | undefined;
   readonly #denied: ReadonlySet<number>;
   readonly #loose = new Set<string>();
+  readonly #known: KnownWays = new Map();
 
   /** @throws EmperorError `unknown-user` for a name in a list that is nobody's */
   constructor(parts: TyrantParts) {
@@ -66,6 +67,10 @@ export class Tyrant {
    * and again at each start, because the file may have been replaced in between.
    */
   answer(spec: Owned): TyrantAnswer {
+    return this.#judge(spec, true);
+  }
+
+  #judge(spec: Owned, needsUser: boolean): TyrantAnswer {
     if (!this.#parts.settings.tyrant) return NOT_TYRANT;
     const { uid, gid } = spec;
     if (uid === undefined || gid === undefined) {
@@ -73,12 +78,15 @@ export class Tyrant {
     }
     const refusal = this.#ofIds(spec, uid, gid) ?? this.#ofFile(spec, uid, gid);
     if (refusal !== undefined) return this.#refuse(spec, refusal);
-    return this.#withGroups(spec, uid, gid);
+    return needsUser ? this.#withGroups(spec, uid, gid) : NOT_TYRANT;
   }
 
   /** Why this vassal may not run, or undefined: for those who ask before any start. */
   refusal(spec: Owned): string | undefined {
-    const answer = this.answer(spec);
+    const { settings } = this.#parts;
+    // Without groups the user's entry decides nothing, and asking for it may take its time.
+    const needsUser = settings.tyrantRules.groups || settings.tyrantInitgroups;
+    const answer = this.#judge(spec, needsUser);
     return answer.ok ? undefined : answer.detail;
   }
 
@@ -111,6 +119,7 @@ export class Tyrant {
           ownUid,
         },
         quoteName,
+        this.#waysOfThisTurn(),
       );
     } catch (error) {
       return `${quoteName(spec.path)} cannot be examined (${errorCode(error)})`;
@@ -121,6 +130,11 @@ export class Tyrant {
     }
     for (const directory of trust.looseDirectories) this.#sayLoose(directory);
     return undefined;
+  }
+
+  #waysOfThisTurn(): KnownWays {
+    if (this.#known.size === 0) setImmediate(() => this.#known.clear());
+    return this.#known;
   }
 
   /** Not refused, because it is the administrator's own doing and not a tenant's. */

@@ -242,7 +242,9 @@ function bindError(
  */
 async function removeStale(path: string): Promise<string | undefined> {
   try {
-    if (!lstatSync(path).isSocket()) return "there is something that is no socket";
+    // As big integers, for the reason given in log/descriptor-sink.ts.
+    if (!lstatSync(path, { bigint: true }).isSocket())
+      return "there is something that is no socket";
   } catch {
     return undefined;
   }

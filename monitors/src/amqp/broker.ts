@@ -26,6 +26,7 @@ export class Broker {
   readonly #model: ChannelModel;
   #channel: Channel | undefined;
   #isOver = false;
+  #closing: Promise<void> | undefined;
 
   private constructor(address: AmqpAddress, listener: BrokerListener, model: ChannelModel) {
     this.#address = address;
@@ -117,8 +118,13 @@ export class Broker {
   }
 
   /** Says goodbye if the broker still listens, and cuts the connection if it does not answer. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#isOver = true;
+    this.#closing ??= this.#sayGoodbye();
+    return this.#closing;
+  }
+
+  async #sayGoodbye(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const tooLong = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, GOODBYE_MS);

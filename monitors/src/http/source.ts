@@ -22,6 +22,9 @@ const OPTIONS = ["name", "list", "ca", "timeout"];
 /** A list is parsed at once, so its size is what the loop can bear. */
 const MAX_LIST_BYTES = 4 * 1024 * 1024;
 
+/** Beyond it the connection counts as lost anyway (`emperor-source-timeout`). */
+const MAX_TIMEOUT_SECONDS = 30;
+
 /** Entries that are passed on in one turn of the loop. */
 const TURN_ENTRIES = 200;
 
@@ -59,7 +62,7 @@ export function readHttpAddress(scheme: "http" | "https", rest: string, node: st
     name: options.text("name") ?? decodeURIComponent(last),
     mustBeList: options.flag("list"),
     ca,
-    timeoutMs: options.integer("timeout", 10, 1, 300) * 1000,
+    timeoutMs: options.integer("timeout", 10, 1, MAX_TIMEOUT_SECONDS) * 1000,
     secrets: [url.password, decodeURIComponent(url.password)].filter((secret) => secret !== ""),
   };
 }

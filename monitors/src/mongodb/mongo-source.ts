@@ -44,8 +44,9 @@ export class MongoSource implements RemoteSource {
     const { servers, login, replicaSet } = this.#address;
     const client = new MongoClient(urlOf(servers), {
       appName: "emperor",
-      serverSelectionTimeoutMS: this.#rules.answerTimeoutMs,
-      connectTimeoutMS: this.#rules.answerTimeoutMs,
+      // A little less than the monitor's own patience: the driver knows better what is wrong.
+      serverSelectionTimeoutMS: this.#rules.answerTimeoutMs * 0.8,
+      connectTimeoutMS: this.#rules.answerTimeoutMs * 0.8,
       // One for looks, one for the stream.
       maxPoolSize: 2,
       ...(replicaSet === undefined ? {} : { replicaSet }),

@@ -1,11 +1,19 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { MonitorError } from "../errors.ts";
 import { World } from "../testing/fake-court.ts";
 import { readMongo2Address, readMongoAddress, withNodeName } from "./address.ts";
 import { attributesOf, entryOf, secondsOf, versionOf } from "./documents.ts";
 import { MongoSource } from "./mongo-source.ts";
 import { parseRelaxedJson } from "./relaxed-json.ts";
+
+// Properties are tried many times; on a busy machine that takes its time.
+vi.setConfig({ testTimeout: 60_000 });
+
+/** Any UTF-16 units, in no order that means anything. */
+const anyText = fc.string({
+  unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
+});
 
 describe("JSON as people write it", () => {
   it.each([
@@ -43,13 +51,13 @@ describe("JSON as people write it", () => {
 
   it("reads all JSON as JSON.parse does, and no text makes it fail otherwise", () => {
     fc.assert(
-      fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
+      fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
         const text = JSON.stringify(value);
         expect(JSON.stringify(parseRelaxedJson(text))).toBe(JSON.stringify(JSON.parse(text)));
       }),
     );
     fc.assert(
-      fc.property(fc.string({ unit: "binary" }), (text) => {
+      fc.property(anyText, (text) => {
         try {
           parseRelaxedJson(text);
         } catch (error) {
