@@ -14,9 +14,10 @@ help: ## this list
 setup: ## check the machine, fetch pnpm and the dependencies (done by all others too)
 	@scripts/setup.sh
 
-build: setup ## compile the native addon and the TypeScript
+build: setup ## compile the native addon and the TypeScript, put the programs into one file each
 	@node scripts/build-native.mjs
 	@tsc -b
+	@node scripts/bundle.mjs
 
 demo: build ## start an Emperor on examples/vassals and show what it does
 	@exec node scripts/demo.mjs

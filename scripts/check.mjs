@@ -8,6 +8,7 @@ const steps = new Steps();
 await steps.command("format", "oxfmt", ["--check", "."]);
 await steps.command("native addon", "node", ["scripts/build-native.mjs"], { required: true });
 await steps.command("compile", "tsc", ["-b"], { required: true });
+await steps.command("bundle", "node", ["scripts/bundle.mjs"], { required: true });
 // After the compilation: type-aware rules want the packages' declarations.
 await steps.command("lint", "oxlint", ["--type-aware"]);
 await steps.command("types of the tests", "tsc", ["-p", "test/tsconfig.json"]);

@@ -11,6 +11,7 @@ if (process.argv.includes("--node-only")) {
 } else {
   await steps.command("native addon", "node", ["scripts/build-native.mjs"], { required: true });
   await steps.command("compile", "tsc", ["-b"], { required: true });
+  await steps.command("bundle", "node", ["scripts/bundle.mjs"], { required: true });
   await steps.vitest("unit");
   await steps.vitest("scripts");
   await steps.command("native, under sanitizers", "node", ["scripts/build-native.mjs", "--test"]);

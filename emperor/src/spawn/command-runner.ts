@@ -38,6 +38,8 @@ const MOST_OUTPUT_BYTES = 8192;
 /** Leaders of the groups that run now. */
 const running = new Set<number>();
 let watchesExit = false;
+/** How often everything that runs was ended: what is just about to start must notice, too. */
+let endings = 0;
 
 /** Commands have sessions of their own, so nobody else would end them with the Emperor. */
 function endWithEmperor(child: ChildProcess): void {
@@ -50,8 +52,9 @@ function endWithEmperor(child: ChildProcess): void {
   process.once("exit", endRunningCommands);
 }
 
-/** Kills every command that runs now, with all it started: their results say so. */
+/** Kills every command that runs now or is about to, with all it started: their results say so. */
 export function endRunningCommands(): void {
+  endings += 1;
   for (const leader of running) killGroup(leader);
 }
 
@@ -82,7 +85,11 @@ async function run(
   captures: boolean,
 ): Promise<CommandResult & CaptureResult> {
   // Loaded when the first hook runs: an Emperor without hooks does not pay for it.
+  const endingsBefore = endings;
   const { execa } = await import("execa");
+  if (endings !== endingsBefore) {
+    return { status: 128 + 9, problem: "it was ended before it started" };
+  }
   const child = execa(command.file, command.args, {
     env: command.env,
     extendEnv: false,
