@@ -88,7 +88,7 @@ async function run(
   const endingsBefore = endings;
   const { execa } = await import("execa");
   if (endings !== endingsBefore) {
-    return { status: 128 + 9, problem: "it was ended before it started" };
+    return { status: 128 + 9, output: "", problem: "it was ended before it started" };
   }
   const child = execa(command.file, command.args, {
     env: command.env,
