@@ -58,6 +58,8 @@ it("renews the copies of a command, all of them or one after the other", async (
   const vassal = folder.start();
   await vassal.untilLog(/fifo is open/);
   const starts = (): number => vassal.log.match(/here is \d+/g)?.length ?? 0;
+  // A copy that is ended before it spoke would be missing in the count.
+  await expect.poll(starts).toBe(2);
   for (const [order, expected] of [
     ["w", 4],
     ["W", 6],
