@@ -124,15 +124,19 @@ static napi_value bind_socket(napi_env env, const struct binding *binding) {
     return throw_and_close(env, fd, "setsockopt(SO_REUSEPORT)", shown);
   if (binding->type == SOCK_DGRAM && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof one) != 0)
     return throw_and_close(env, fd, "setsockopt(SO_PASSCRED)", shown);
-  if (bind_as(fd, binding) != 0) return throw_and_close(env, fd, "bind", shown);
   const char *path = binding->address.as.local.sun_path;
   bool wants_owner = binding->mode >= 0 || binding->uid >= 0 || binding->gid >= 0;
+  // The file begins with the mode of the socket: nobody gets through a moment in which it is wider.
+  if (family == AF_UNIX && binding->mode >= 0 && fchmod(fd, (mode_t)binding->mode) != 0)
+    return throw_and_close(env, fd, "permissions", shown);
+  if (bind_as(fd, binding) != 0) return throw_and_close(env, fd, "bind", shown);
+  // At once: whoever sees the address and may connect shall not be refused.
+  if (binding->type == SOCK_STREAM && listen(fd, binding->backlog) != 0) return throw_and_close(env, fd, "listen", shown);
   if (family == AF_UNIX && path[0] != '\0' && wants_owner) {
     uint32_t uid = binding->uid < 0 ? UINT32_MAX : (uint32_t)binding->uid, gid = binding->gid < 0 ? UINT32_MAX : (uint32_t)binding->gid;
     uid_t maker = binding->as_uid < 0 ? geteuid() : (uid_t)binding->as_uid;
     if (own_path(path, maker, binding->mode, uid, gid) != 0) return throw_and_close(env, fd, "permissions", shown);
   }
-  if (binding->type == SOCK_STREAM && listen(fd, binding->backlog) != 0) return throw_and_close(env, fd, "listen", shown);
   return make_number(env, fd);
 }
 
