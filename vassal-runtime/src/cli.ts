@@ -74,6 +74,7 @@ async function main(): Promise<void> {
   emperor.on("stop", () => hook("emperor-stop"));
   emperor.on("lost", () => hook("emperor-lost"));
   early.end();
+  if (settings.zerg !== undefined) await shareSockets(settings);
   const running = run(counted);
   // The config may have been read before the change that this is about.
   if (early.reloadAsked()) emperor.emit("reload");
@@ -81,6 +82,17 @@ async function main(): Promise<void> {
   hook("master-start");
   if (settings.fifos.length > 0) await openFifos(vassal, controls);
   if (settings.daemons.length > 0) (await import("./daemons.ts")).startDaemons(vassal);
+}
+
+/** Zerg server and pools; both before the app, so that zergs need not wait for it. */
+async function shareSockets(settings: RuntimeSettings): Promise<void> {
+  const { pools, server, serverMode } = settings.zerg ?? { pools: [] };
+  if (server !== undefined) {
+    const { openSockets } = await import("./sockets.ts");
+    await (await import("./zerg-server.ts")).serveZergs(server, serverMode, openSockets);
+  }
+  for (const pool of pools)
+    await (await import("./zerg-pool.ts")).openPool(pool, serverMode, settings);
 }
 
 /** The vassal whose workers know where to tell their numbers. */
@@ -121,6 +133,7 @@ async function runner({
   app,
   master,
 }: RuntimeSettings): Promise<(vassal: Vassal) => Promise<VassalControls>> {
+  if (app.kind === "pool") return (await import("./zerg-pool.ts")).runPool;
   if (app.kind === "command") return (await import("./command-vassal.ts")).runCommand;
   if (master) return (await import("./master.ts")).runMaster;
   return (await import("./single.ts")).runSingle;

@@ -17,6 +17,7 @@ import { RUN_OPTIONS } from "./run-options.ts";
 import { SOCKET_OPTIONS } from "./socket-settings.ts";
 import { STATS_OPTIONS } from "./stats-settings.ts";
 import { WAIT_OPTIONS } from "./wait-settings.ts";
+import { ZERG_OPTIONS } from "./zerg-settings.ts";
 
 const APP = "Application";
 const PROCESSES = "Processes";
@@ -44,6 +45,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
   }),
   ...PATCH_OPTIONS,
   ...SOCKET_OPTIONS,
+  ...ZERG_OPTIONS,
   serve(PROCESSES, "processes", "number of workers", {
     aliases: ["workers"],
     kind: "integer",
