@@ -194,29 +194,26 @@ uwsgiTest("a zerg of the real uWSGI takes the sockets of our server", async () =
   await untilAnswer(folder.url, /^uwsgi/);
 });
 
-uwsgiTest(
-  "our zerg takes the sockets of the real uWSGI's server, and speaks its default protocol",
-  async () => {
-    await using folder = await VassalFolder.create();
-    folder.write("app.mjs", APP);
-    startUwsgi(
-      folder,
-      "--plugin",
-      "python3",
-      "--http-socket",
-      `127.0.0.1:${folder.port}`,
-      "--zerg-server",
-      folder.file("z.sock"),
-      "--wsgi-file",
-      "app.py",
-    );
-    await untilThere(folder.file("z.sock"));
-    folder.write("zerg.ini", "[uwsgi]\nnode-app = app.mjs\nzerg = z.sock\nprotocol = http\n");
-    const zerg = folder.start({ argv: ZERG });
-    await zerg.accepting();
-    await untilAnswer(folder.url, /^ours/);
-  },
-);
+uwsgiTest("our zerg takes the sockets of the real uWSGI's server", async () => {
+  await using folder = await VassalFolder.create();
+  folder.write("app.mjs", APP);
+  startUwsgi(
+    folder,
+    "--plugin",
+    "python3",
+    "--http-socket",
+    `127.0.0.1:${folder.port}`,
+    "--zerg-server",
+    folder.file("z.sock"),
+    "--wsgi-file",
+    "app.py",
+  );
+  await untilThere(folder.file("z.sock"));
+  folder.write("zerg.ini", "[uwsgi]\nnode-app = app.mjs\nzerg = z.sock\nprotocol = http\n");
+  const zerg = folder.start({ argv: ZERG });
+  await zerg.accepting();
+  await untilAnswer(folder.url, /^ours/);
+});
 
 uwsgiTest("our zerg takes the sockets of the real uWSGI's zergpool", async () => {
   await using folder = await VassalFolder.create();
@@ -314,7 +311,11 @@ it.each([
 ])("a server that sends %s: the zerg says so and ends", async (_what, bytes, count, why) => {
   await using folder = await VassalFolder.create();
   const nothing = linux.openFile("/dev/null", 0);
-  using _server = rogue(folder.file("z.sock"), bytes, new Array<number>(count).fill(nothing));
+  using _server = rogue(
+    folder.file("z.sock"),
+    bytes,
+    Array.from({ length: count }, () => nothing),
+  );
   folder.write("app.mjs", APP);
   folder.write("zerg.ini", "[uwsgi]\nnode-app = app.mjs\nzerg = z.sock\n");
   const zerg = folder.start({ argv: ZERG });

@@ -11,6 +11,7 @@ import { LAUNCH_VARIABLES, isSameNode, readLaunch } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { labelLog, log } from "./log.ts";
 import type { RuntimeSettings } from "./settings.ts";
+import type { Subscriber } from "./subscriptions.ts";
 import type { Vassal, VassalControls } from "./vassal.ts";
 
 const VERSION = "0.1.0";
@@ -55,6 +56,10 @@ async function main(): Promise<void> {
     settings,
     pushed: pushed.bytes,
   });
+  const subscriber =
+    settings.subscription === undefined
+      ? undefined
+      : await subscribe(settings, settings.subscription, emperor);
   const vassal: Vassal = {
     launch: started.launch,
     settings,
@@ -63,6 +68,7 @@ async function main(): Promise<void> {
     readSettings: async () => settingsOrUndefined(launch, emperor, { bytes: undefined }),
     started: () => {
       cameUp();
+      subscriber?.accepting();
       pidfile("safe-pidfile", settings.run.pidfiles.safe);
     },
     hook,
@@ -76,11 +82,12 @@ async function main(): Promise<void> {
   early.end();
   if (settings.zerg !== undefined) await shareSockets(settings);
   const running = run(counted);
+  if (subscriber !== undefined) unsubscribeAtSignals(subscriber);
   // The config may have been read before the change that this is about.
   if (early.reloadAsked()) emperor.emit("reload");
   const controls = await running;
   hook("master-start");
-  if (settings.fifos.length > 0) await openFifos(vassal, controls);
+  if (settings.fifos.length > 0) await openFifos(vassal, controls, subscriber);
   if (settings.daemons.length > 0) (await import("./daemons.ts")).startDaemons(vassal);
 }
 
@@ -95,6 +102,34 @@ async function shareSockets(settings: RuntimeSettings): Promise<void> {
     await (await import("./zerg-pool.ts")).openPool(pool, serverMode, settings);
 }
 
+/** Announced as soon as the app accepts; taken back before anything else when the vassal stops. */
+async function subscribe(
+  settings: RuntimeSettings,
+  subscription: NonNullable<RuntimeSettings["subscription"]>,
+  emperor: EmperorConnection,
+): Promise<Subscriber> {
+  const [{ createSubscriber }, { announceable }] = await Promise.all([
+    import("./subscriptions.ts"),
+    import("./sockets.ts"),
+  ]);
+  const subscriber = await createSubscriber({
+    settings: subscription,
+    workers: settings.processes,
+    sockets: announceable,
+  });
+  const end = (): void => subscriber.end();
+  emperor.on("stop", end).on("lost", end);
+  emperor.on("reload", () => subscriber.reloading());
+  return subscriber;
+}
+
+/** Only once the vassal itself follows signals: until then they end the process, as they should. */
+function unsubscribeAtSignals(subscriber: Subscriber): void {
+  const end = (): void => subscriber.end();
+  process.on("SIGTERM", end).on("SIGINT", end);
+  process.on("SIGHUP", () => subscriber.reloading());
+}
+
 /** The vassal whose workers know where to tell their numbers. */
 async function withStatistics(vassal: Vassal): Promise<Vassal> {
   const { launch, settings } = vassal;
@@ -106,7 +141,11 @@ async function withStatistics(vassal: Vassal): Promise<Vassal> {
   return { ...vassal, launch: { ...launch, environment } };
 }
 
-async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void> {
+async function openFifos(
+  vassal: Vassal,
+  controls: VassalControls,
+  subscriber: Subscriber | undefined,
+): Promise<void> {
   const { launch, emperor, settings } = vassal;
   const { followFifos } = await import("./fifo.ts");
   followFifos(
@@ -114,6 +153,8 @@ async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void
     {
       controls,
       reinforcements: () => void emperor.reinforcements(),
+      toggleSubscriptions: () =>
+        subscriber === undefined ? log("there are no subscriptions") : subscriber.toggle(),
       reopenLogs: () => void import("./log-file.ts").then(({ reopenLogFiles }) => reopenLogFiles()),
       rotateLogs: () => void import("./log-file.ts").then(({ rotateLogFiles }) => rotateLogFiles()),
       rewritePidfiles: () =>

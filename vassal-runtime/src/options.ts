@@ -16,6 +16,7 @@ import { PATCH_OPTIONS } from "./patch-settings.ts";
 import { RUN_OPTIONS } from "./run-options.ts";
 import { SOCKET_OPTIONS } from "./socket-settings.ts";
 import { STATS_OPTIONS } from "./stats-settings.ts";
+import { SUBSCRIPTION_OPTIONS } from "./subscription-settings.ts";
 import { WAIT_OPTIONS } from "./wait-settings.ts";
 import { ZERG_OPTIONS } from "./zerg-settings.ts";
 
@@ -46,6 +47,7 @@ const SUPPORTED: readonly OptionDefinition[] = [
   ...PATCH_OPTIONS,
   ...SOCKET_OPTIONS,
   ...ZERG_OPTIONS,
+  ...SUBSCRIPTION_OPTIONS,
   serve(PROCESSES, "processes", "number of workers", {
     aliases: ["workers"],
     kind: "integer",

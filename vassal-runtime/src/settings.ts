@@ -27,6 +27,8 @@ import { readSocketSettings } from "./socket-settings.ts";
 import type { SocketSettings } from "./socket-settings.ts";
 import { readStats } from "./stats-settings.ts";
 import type { StatsSettings } from "./stats-settings.ts";
+import { readSubscriptions } from "./subscription-settings.ts";
+import type { SubscriptionSettings } from "./subscription-settings.ts";
 import { readWaits } from "./wait-settings.ts";
 import type { Wait } from "./wait-settings.ts";
 import { readZerg } from "./zerg-settings.ts";
@@ -67,6 +69,8 @@ export interface RuntimeSettings extends SocketSettings {
   readonly patches: PatchSettings | undefined;
   /** Undefined: none of its options is set. */
   readonly zerg: ZergSettings | undefined;
+  /** Undefined: nothing is subscribed. */
+  readonly subscription: SubscriptionSettings | undefined;
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -119,6 +123,7 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     jail: readJail(reader),
     patches,
     zerg,
+    subscription: readSubscriptions(reader, processes),
   };
   if (app?.kind === "command" && run.needsMaster !== undefined) {
     notes.push(

@@ -135,6 +135,14 @@ export function openSockets(): readonly BoundSocket[] {
   return [...open].filter((socket) => !pooled.has(socket));
 }
 
+/** The same with the addresses that the kernel knows: absolute, with a real port. */
+export function announceable(): readonly { readonly text: string; readonly protocol: string }[] {
+  return openSockets().map(({ fd, file, protocol, text }) => ({
+    text: file?.path ?? localAddressText(fd) ?? text,
+    protocol,
+  }));
+}
+
 /** Sockets that are bound for others; nobody serves them here. */
 export async function bindPool(
   sockets: readonly SocketSetting[],
