@@ -53,7 +53,15 @@ function bound(machine: Machine): Machine {
   const { spawn, spawnAsync, createWatcher, socketpair, readChannel } = machine;
   const { writeChannel, close, reap, signalProcess, signalGroup } = machine;
   return {
-    ...{ spawn, spawnAsync, createWatcher, socketpair, readChannel },
-    ...{ writeChannel, close, reap, signalProcess, signalGroup },
+    spawn,
+    spawnAsync,
+    createWatcher,
+    socketpair,
+    readChannel,
+    writeChannel,
+    close,
+    reap,
+    signalProcess,
+    signalGroup,
   };
 }

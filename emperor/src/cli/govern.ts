@@ -192,9 +192,9 @@ function assemble(
     logger,
     monitors,
     createHands: (listener) => {
-      const hands = createHands(settings, linux, listener, logger, hooks, {
-        ...(forkServers?.client === undefined ? {} : { forkServer: forkServers.client }),
-      });
+      const client = forkServers?.client;
+      const more = client === undefined ? {} : { forkServer: client };
+      const hands = createHands(settings, linux, listener, logger, hooks, more);
       forkServers?.reapOrphans((pid) => hands.hasProcess(pid));
       return hands;
     },

@@ -67,7 +67,16 @@ export class ForkServerClient {
     done: (outcome: LaunchOutcome) => void,
   ): void {
     record.stage = "launching";
-    void this.#start(address, plan, record).then(done);
+    void this.#startAndTell(address, plan, record, done);
+  }
+
+  async #startAndTell(
+    address: string,
+    plan: Plan,
+    record: ProcessRecord,
+    done: (outcome: LaunchOutcome) => void,
+  ): Promise<void> {
+    done(await this.#start(address, plan, record));
   }
 
   async #start(address: string, plan: Plan, record: ProcessRecord): Promise<LaunchOutcome> {
