@@ -23,6 +23,7 @@ export const EMPEROR_ERRORS = {
   "unknown-group": EXIT.wrongUse,
   "bad-hook": EXIT.wrongUse,
   "bad-monitor": EXIT.wrongUse,
+  "proxy-failed": EXIT.refused,
   "address-in-use": EXIT.refused,
   "bind-failed": EXIT.refused,
   "pidfile-locked": EXIT.refused,

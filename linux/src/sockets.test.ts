@@ -1,8 +1,11 @@
 import {
+  chmodSync,
+  chownSync,
   constants,
   existsSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -43,6 +46,8 @@ import {
   socketpair,
   writeChannel,
 } from "./index.ts";
+
+const groupsBefore = process.getgroups?.();
 import type { SocketAddress } from "./index.ts";
 
 let directory = "";
@@ -198,6 +203,25 @@ describe("listening", () => {
     kept(listen({ family: "unix", path }, { backlog: 1, mode: 0o620, uid: 12, gid: 34 }));
     expect(lstatSync(path)).toMatchObject({ uid: 12, gid: 34 });
     expect(lstatSync(path).mode & 0o7777).toBe(0o620);
+  });
+
+  rootTest("makes the file with another user's rights to files, and keeps its own", () => {
+    const theirs = join(directory, "theirs");
+    mkdirSync(theirs);
+    chownSync(theirs, 4321, 4321);
+    chmodSync(directory, 0o755);
+    const as = { uid: 4321, gid: 4321 };
+    const path = join(theirs, "socket");
+    kept(listen({ family: "unix", path }, { backlog: 1, mode: 0o660, as }));
+    expect(lstatSync(path)).toMatchObject({ uid: 4321, gid: 4321 });
+    const refused = join(directory, "socket");
+    const error = errorOf(() => listen({ family: "unix", path: refused }, { backlog: 1, as }));
+    expect(error).toMatchObject({ code: "EACCES", step: "bind" });
+    // Root is root again: for files, groups, and whoever may look at it.
+    kept(listen({ family: "unix", path: refused }, { backlog: 1 }));
+    expect(lstatSync(refused)).toMatchObject({ uid: 0, gid: 0 });
+    expect(process.getgroups?.()).toEqual(groupsBefore);
+    expect(readFileSync("/proc/self/status", "utf8")).toMatch(/^Uid:\s+0\s+0\s+0\s+0$/m);
   });
 
   test("never takes away what is there", () => {

@@ -34,6 +34,7 @@ import {
   capabilityNumber,
   getCapabilities,
   getrlimit,
+  LISTEN_PID_OF_CHILD,
   RLIMIT,
   setrlimit,
   spawn,
@@ -380,4 +381,23 @@ test("a thousand spawns, good and bad, leave no descriptor and no zombie", async
   }
   expect(openDescriptors()).toEqual(before);
   expect(zombies()).toEqual([]);
+});
+
+describe("LISTEN_PID", () => {
+  test.each(["shared", "copied"] as const)("is the child's own pid, %s", async (mode) => {
+    const { text } = await outputOf(
+      shell('echo "$LISTEN_PID $$ $LISTEN_FDS"', {
+        env: ["LISTEN_FDS=2", LISTEN_PID_OF_CHILD, "PATH=/usr/bin:/bin"],
+        mode,
+      }),
+    );
+    expect(text).toMatch(/^(\d+) \1 2\n$/);
+  });
+
+  rootTest("as it is in its own pid namespace", async () => {
+    const { text } = await outputOf(
+      shell('echo "$LISTEN_PID"', { env: [LISTEN_PID_OF_CHILD], namespaces: CLONE_NEW.pid }),
+    );
+    expect(text).toBe("1\n");
+  });
 });

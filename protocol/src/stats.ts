@@ -113,6 +113,8 @@ export interface StatsDocument {
   readonly starting?: number;
   /** Vassals that wait for permission or back-off. */
   readonly queued?: number;
+  /** The Emperor above this one; its document has a vassal with the pid of this one. Absent: there is none. */
+  readonly superior?: { readonly pid: number };
 }
 
 /** Every key of a type exactly once, in uWSGI's order; the compiler complains about a missing one. */
@@ -190,6 +192,7 @@ const DOCUMENT_ORDER = order<Required<StatsDocument>>({
   monitors: true,
   starting: true,
   queued: true,
+  superior: true,
 });
 
 function pick<Document extends object>(

@@ -47,6 +47,7 @@ function findPeers() {
     {
       name: "this Emperor",
       command: [emperor],
+      ctl: join(root, "bin/emperorctl"),
       version: output(emperor, ["--version"]).split(" ").at(-1),
       samples: 20,
       phaseMs: 400,

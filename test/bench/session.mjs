@@ -34,9 +34,13 @@ export class Session {
   #child;
   #exited = false;
 
-  /** `command`: the words before the options; `tools`: paths of the compiled programs. */
-  constructor(command, tools) {
+  /**
+   * `command`: the words before the options; `tools`: paths of the compiled programs; `options`: more
+   * of the supervisor's, in which `{dir}` is the session's folder.
+   */
+  constructor(command, tools, options = []) {
     this.command = command;
+    this.options = options;
     this.tools = tools;
     this.path = mkdtempSync(join(tmpdir(), "bench-"));
     this.configs = join(this.path, "vassals");
@@ -53,6 +57,7 @@ export class Session {
     const startedAt = now();
     // Node raised its own limit of open files, and whoever closes descriptors one by one up to the
     // limit would pay for that: everybody gets the same, usual one.
+    all.push(...this.options.map((option) => option.replaceAll("{dir}", this.path)));
     const limited = ["-c", `ulimit -Sn ${OPEN_FILES}; exec "$@"`, "sh", ...all];
     this.#child = spawn("/bin/sh", [...limited, "--emperor-stats", join(this.path, "stats.sock")], {
       cwd: this.path,

@@ -6,12 +6,14 @@
  *
  *   crash-ms = 50    exit(1) after so long
  *   disloyal = 1     never says that it is loyal
+ *   serve = 1        answers one connection after the other at descriptor 0
  */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -55,10 +57,19 @@ int main(int argc, char **argv)
 	size_t words = number_of(config, "disloyal") ? 2 : 3;
 	if (channel >= 0 && write(channel, "\1\5\21", words) < 0)
 		_exit(91);
+	int listener = number_of(config, "serve") ? 0 : -1;
 	for (;;) {
-		struct pollfd p = { channel, POLLIN, 0 };
-		if (poll(&p, 1, crash_ms > 0 ? crash_ms : -1) == 0)
+		struct pollfd polled[2] = { { channel, POLLIN, 0 }, { listener, POLLIN, 0 } };
+		if (poll(polled, 2, crash_ms > 0 ? crash_ms : -1) == 0)
 			_exit(1);
+		if (polled[1].revents) {
+			int client = accept(listener, NULL, NULL);
+			if (client >= 0 && send(client, "x", 1, MSG_NOSIGNAL) < 0)
+				note("lost");
+			close(client);
+		}
+		if (polled[0].revents == 0)
+			continue;
 		unsigned char byte;
 		ssize_t n = read(channel, &byte, 1);
 		if (n <= 0) {

@@ -9,7 +9,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest, Run, StartOptions } from "../harness/emperor.ts";
-import { otherUserTest, realUwsgi, uwsgiTest } from "../harness/privileges.ts";
+import { otherUserTest, programTest, realUwsgi, uwsgiTest } from "../harness/privileges.ts";
 import { connectTo, exchange, freePort } from "../harness/sockets.ts";
 
 const EXTENSION = ["--emperor-on-demand-extension", ".socket"];
@@ -293,9 +293,10 @@ test.each([
   expect(emperor.starts("a.ini")).toBe(1);
 });
 
-test("clients that hang up at once, by the hundred, start one process; the next one is served", async () => {
+test("clients that hang up at once, dozens of them, start one process; the next one is served", async () => {
   const { emperor, address } = await site();
-  for (let count = 0; count < 300; count++) {
+  // Fewer than fit into the queue: the last client must find a place in it.
+  for (let count = 0; count < 80; count++) {
     const socket = connectTo(address);
     socket.on("error", () => undefined);
     socket.once("connect", () => void socket.destroy());
@@ -305,6 +306,31 @@ test("clients that hang up at once, by the hundred, start one process; the next 
   expect(emperor.starts("a.ini")).toBe(1);
   expect((await emperor.started("a.ini")).pid).toBe(pid);
 });
+
+programTest(["prlimit"])(
+  "more sockets than descriptors: the rest waits, and the Emperor goes on",
+  async () => {
+    const names = Array.from({ length: 160 }, (_, n) => `v${n}.ini`);
+    const emperor = await startEmperor({
+      launcher: ["prlimit", "--nofile=128:128"],
+      args: ["--emperor-on-demand-directory", "{dir}/s"],
+      prepare: (run) => {
+        mkdirSync(join(run.path, "s"));
+        for (const name of names) run.put(name, SERVES);
+      },
+    });
+    await emperor.logged(/cannot wait for connections: .*EMFILE\); trying again soon/);
+    const asleep = (await emperor.stats()).vassals.filter(({ state }) => state === "dormant");
+    expect(asleep.length).toBeGreaterThan(40);
+    // What leaves makes room for what waits.
+    for (const { id } of asleep.slice(0, 40)) emperor.remove(id);
+    for (const name of names.filter((each) => !asleep.some(({ id }) => id === each)).slice(0, 45))
+      emperor.remove(name);
+    await emperor.wait("the rest to wait at their sockets", async () =>
+      (await emperor.stats()).vassals.every(({ state }) => state === "dormant"),
+    );
+  },
+);
 
 test("SIGHUP wakes nobody, and who only waits holds up no end", async () => {
   const { emperor } = await site();

@@ -6,7 +6,7 @@ import type { RunningEmperor } from "../court/running-emperor.ts";
 import { memoryLogger } from "../log/logger.ts";
 import { raiseOpenFiles } from "./open-files.ts";
 import { dropAtOnce, dropPrivileges, type WantedIdentity } from "./privileges.ts";
-import { connectSignals } from "./signals.ts";
+import { connectSignals, signalActions } from "./signals.ts";
 import type { OpenFileLimit } from "./system.ts";
 
 const ROOT = { uid: 0, gid: 0 };
@@ -158,6 +158,7 @@ describe("signals", () => {
         () => 0,
       ),
       monitorAddress: (id) => id,
+      superiorPid: undefined,
       finished: new Promise(() => undefined),
     };
     const notifier = {
@@ -166,7 +167,7 @@ describe("signals", () => {
       reloaded: note("reloaded"),
     };
     const source = new EventEmitter();
-    const disconnect = connectSignals(emperor, notifier, source);
+    const disconnect = connectSignals(signalActions(emperor, notifier), source);
     return { calls, source, disconnect };
   }
 

@@ -9,7 +9,7 @@ import type { Observer } from "../court/record.ts";
 import type { RunningEmperor } from "../court/running-emperor.ts";
 import { EmperorError, EXIT } from "../errors.ts";
 import type { Logger } from "../log/logger.ts";
-import type { Remark } from "../options/read-settings.ts";
+import type { Remark, SettingsReading } from "../options/read-settings.ts";
 import type { Settings } from "../options/settings.ts";
 import { createEmperorHooks, createHands } from "../spawn/create-hands.ts";
 import type { EmperorHooks } from "../spawn/emperor-hooks.ts";
@@ -17,11 +17,13 @@ import { tyrantRefusal } from "../spawn/tyrant.ts";
 import { parseStatsAddress } from "../stats/address.ts";
 import type { StatsServer } from "../stats/stats-server.ts";
 import type { DaemonReport } from "./daemon.ts";
+import type { ForkServers } from "./fork-servers.ts";
 import { linuxSystem } from "./linux-system.ts";
 import { Pidfiles } from "./pidfile.ts";
 import { prepareProcess, runPhase, type OwnLog } from "./prepare.ts";
 import { SystemdNotifier } from "./sd-notify.ts";
-import { connectSignals } from "./signals.ts";
+import type { Nesting } from "./nesting.ts";
+import { connectSignals, signalActions, type SignalActions } from "./signals.ts";
 import { ownTidier } from "./tidy.ts";
 
 export interface GovernRequest {
@@ -34,14 +36,21 @@ export interface GovernRequest {
   readonly report: DaemonReport;
   /** The Emperor runs under another one. */
   readonly isVassal: boolean;
+  /** Reads the options as they are now. */
+  readonly rereadSettings: () => Promise<SettingsReading>;
 }
 
+/** How it ended. */
+export type GovernOutcome =
+  | { readonly kind: "exit"; readonly code: number }
+  /** The Emperor above wants a reload and the options have changed: to be started anew. */
+  | { readonly kind: "again"; readonly channel: number | undefined };
+
 /**
- * Governs until a signal ends it.
- * @returns the exit code
+ * Governs until a signal or the Emperor above ends it.
  * @throws EmperorError when the start is refused
  */
-export async function govern(request: GovernRequest): Promise<number> {
+export async function govern(request: GovernRequest): Promise<GovernOutcome> {
   const { log, report, version } = request;
   const { logger } = log;
   for (const line of request.shownConfig ?? []) {
@@ -75,24 +84,57 @@ export async function govern(request: GovernRequest): Promise<number> {
   const control = settings.control === undefined ? undefined : await import("../control/index.ts");
   const office = control?.openOffice();
   const observers = office === undefined ? [] : [office.observer];
-  const emperor = assemble(settings, monitors, hooks, logger, version, observers);
+  const forkServers = settings.forkServer.subreaper
+    ? (await import("./fork-servers.ts")).prepareForkServers(settings)
+    : undefined;
+  const emperor = assemble(settings, monitors, hooks, logger, version, observers, forkServers);
   const servers: { close(): Promise<void> }[] = [
     ...(await startStatistics(settings, emperor, logger)),
   ];
   if (office !== undefined) servers.push(await office.serve(settings, emperor, logger, version));
+  const signals = signalActions(emperor, notifier);
+  const nesting = await openNesting(request, settings, emperor, signals);
   await runPhase(hooks, "emperor-start");
-  const disconnect = connectSignals(emperor, notifier);
+  // A signal wins over a reload that is under way.
+  const stop = (): void => (nesting ?? signals).stop();
+  const disconnect = connectSignals({ ...signals, stop });
   emperor.onGovernedChange((governed) => notifier.governing(governed));
   // A signal may end it before every monitor has looked for the first time.
   await Promise.race([emperor.start(), emperor.finished]);
   notifier.governing(emperor.governed);
   notifier.ready(report.isDaemon);
   report.ready();
+  nesting?.announce();
   await emperor.finished;
   disconnect();
   for (const server of servers) await server.close();
+  await nesting?.close();
   notifier.buried();
-  return EXIT.done;
+  return nesting?.outcome ?? { kind: "exit", code: EXIT.done };
+}
+
+/** Loaded for those who want it: most Emperors have nobody above them and take no commands. */
+async function openNesting(
+  request: GovernRequest,
+  settings: Settings,
+  emperor: RunningEmperor,
+  signals: SignalActions,
+): Promise<Nesting | undefined> {
+  const { commandSockets, triggerSockets, fifos, proxySocket } = settings.remote;
+  const any = commandSockets.length + triggerSockets.length + fifos.length > 0;
+  if (!request.isVassal && !any && proxySocket === undefined) return undefined;
+  const { Nesting: Office } = await import("./nesting.ts");
+  const nesting = new Office({
+    settings,
+    // What is read again is compared with what was read, not with what became of it.
+    read: request.settings,
+    rereadSettings: request.rereadSettings,
+    emperor,
+    signals,
+    logger: request.log.logger,
+  });
+  await nesting.open(process.env);
+  return nesting;
 }
 
 function systemdNotifier(logger: Logger): SystemdNotifier {
@@ -142,13 +184,20 @@ function assemble(
   logger: Logger,
   version: string,
   observers: readonly Observer[],
+  forkServers: ForkServers | undefined,
 ): RunningEmperor {
   const tidier = ownTidier();
   return createEmperor({
     settings,
     logger,
     monitors,
-    createHands: (listener) => createHands(settings, linux, listener, logger, hooks),
+    createHands: (listener) => {
+      const client = forkServers?.client;
+      const more = client === undefined ? {} : { forkServer: client };
+      const hands = createHands(settings, linux, listener, logger, hooks, more);
+      forkServers?.reapOrphans((pid) => hands.hasProcess(pid));
+      return hands;
+    },
     hooks,
     ...(settings.onDemand.exec === undefined
       ? {}

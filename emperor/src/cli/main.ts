@@ -3,10 +3,11 @@
  * governs. It ends the process; nothing else does.
  */
 import { fileURLToPath } from "node:url";
+import { execve } from "@emperor/linux";
 import { ENVIRONMENT } from "@emperor/protocol";
 import { EmperorError, EXIT } from "../errors.ts";
 import { descriptorSink } from "../log/descriptor-sink.ts";
-import { readSettings } from "../options/read-settings.ts";
+import { readSettings, type SettingsRequest } from "../options/read-settings.ts";
 import { DAEMON_VARIABLE, DaemonReport, startDaemon } from "./daemon.ts";
 import { govern } from "./govern.ts";
 import { linuxSystem } from "./linux-system.ts";
@@ -42,13 +43,15 @@ interface Launch {
 
 async function run(launch: Launch): Promise<number> {
   const version = productVersion();
-  const reading = await readSettings({
+  const request: SettingsRequest = {
     argv: launch.argv,
-    environment: process.env,
+    // As it is now: options change it.
+    environment: { ...process.env },
     startDirectory: process.cwd(),
     defaultBinaryPath: DEFAULT_BINARY,
     version,
-  });
+  };
+  const reading = await readSettings(request);
   if (reading.output.length > 0) print(1, `${reading.output.join("\n")}\n`);
   if (reading.ok === "exit") return reading.code;
   if (reading.ok === false) {
@@ -67,7 +70,9 @@ async function run(launch: Launch): Promise<number> {
       "there is nothing to govern: give --emperor DIRECTORY, --emperor PATTERN, or a file with such an option; --help lists all options",
     );
   }
-  const isVassal = process.env[ENVIRONMENT.emperorFd] !== undefined;
+  const isVassal = [ENVIRONMENT.emperorFd, ENVIRONMENT.emperorProxy].some(
+    (name) => process.env[name] !== undefined,
+  );
   // Under another Emperor only the log moves, as in uWSGI: whoever started us waits for us.
   if (settings.daemonize !== undefined && !launch.report.isDaemon && !isVassal) {
     return await goToBackground(launch, settings.daemonize);
@@ -76,8 +81,9 @@ async function run(launch: Launch): Promise<number> {
   if (logFile !== undefined && !launch.report.isDaemon) logToFile(logFile, linuxSystem);
   applyEnvironment(settings.environment, process.env);
   launch.log = await openLog(settings);
-  return await govern({
+  const outcome = await govern({
     settings,
+    rereadSettings: () => readSettings(request),
     remarks: reading.remarks,
     shownConfig: questions.shownConfig,
     log: launch.log,
@@ -85,6 +91,33 @@ async function run(launch: Launch): Promise<number> {
     launchedOpenFiles: launch.launchedOpenFiles,
     report: launch.report,
     isVassal,
+  });
+  if (outcome.kind === "exit") return outcome.code;
+  launch.log.logger.flush();
+  return startAgain(launch, request, outcome.channel);
+}
+
+/** The same process with the same arguments, directory and environment, and nothing of its past. */
+function startAgain(launch: Launch, request: SettingsRequest, channel: number | undefined): never {
+  const script = process.argv[1] ?? fileURLToPath(import.meta.url);
+  const { execPath, execArgv } = process;
+  const env: Record<string, string | undefined> = {
+    ...request.environment,
+    [OPEN_FILES_VARIABLE]: launch.launchedOpenFiles,
+  };
+  if (channel !== undefined) {
+    // Borrowed from a proxy or not: it is here now.
+    delete env[ENVIRONMENT.emperorProxy];
+    env[ENVIRONMENT.emperorFd] = String(channel);
+  }
+  process.chdir(request.startDirectory);
+  return execve({
+    path: execPath,
+    argv: [execPath, ...execArgv, script, ...launch.argv],
+    env: Object.entries(env).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}=${value}`],
+    ),
+    keepFds: channel === undefined ? [] : [channel],
   });
 }
 

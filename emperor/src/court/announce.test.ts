@@ -38,6 +38,7 @@ function record(): CourtRecord {
       stateSince: 0,
       lastModified: 0,
       unknownBytes: 0,
+      adopted: false,
     },
   };
 }

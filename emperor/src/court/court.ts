@@ -37,6 +37,8 @@ export interface CourtOptions {
   readonly hands: Hands;
   readonly policy: Policy;
   readonly gate: Gate<CourtRecord>;
+  /** This vassal waits for a command when it is seen first. Absent: none does. */
+  readonly waitsForCommand?: (spec: VassalSpec) => boolean;
   /** Maps a spec to what the life-cycle must know of it. */
   readonly wantedOf: (spec: VassalSpec) => Wanted;
   readonly observer: Observer;
@@ -168,10 +170,11 @@ export class Court implements HandsListener {
     this.#drain();
   }
 
-  onSpawned(handle: ProcessHandle, pid: number): void {
+  onSpawned(handle: ProcessHandle, pid: number, adopted = false): void {
     const record = this.#byHandle.get(handle);
-    if (record !== undefined)
-      this.post(record, { type: "spawned", generation: record.handleGeneration, pid });
+    if (record === undefined) return;
+    record.facts.adopted = adopted;
+    this.post(record, { type: "spawned", generation: record.handleGeneration, pid });
   }
 
   onSpawnFailed(handle: ProcessHandle, failure: SpawnFailureReport): void {
@@ -284,7 +287,7 @@ export class Court implements HandsListener {
     const phaseBefore = record.vassal.phase.name;
     let effects: readonly Effect[];
     try {
-      const result = step(record.vassal, event, now, this.#options.policy);
+      const result = step(record.vassal, event, now, this.#policyFor(record, event));
       record.vassal = result.vassal;
       effects = result.effects;
       if (result.vassal.phase.name !== phaseBefore)
@@ -295,6 +298,16 @@ export class Court implements HandsListener {
     }
     this.#deadlines.set(record, deadlineOf(record.vassal, this.#options.policy));
     for (const effect of effects) this.#perform(record, effect);
+  }
+
+  /** Only the first `wanted` of a vassal asks whether it waits for a command. */
+  #policyFor(record: CourtRecord, event: VassalEvent): Policy {
+    const { policy, waitsForCommand } = this.#options;
+    if (waitsForCommand === undefined || event.type !== "wanted") return policy;
+    // Who ran before was told to; that its state broke is no reason to ask for another command.
+    const isNew = record.facts.firstRun === 0 && record.zerg === undefined;
+    const waits = isNew && waitsForCommand(record.spec);
+    return waits ? { ...policy, waitForCommand: true } : policy;
   }
 
   #perform(record: CourtRecord, effect: Effect): void {

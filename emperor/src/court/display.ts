@@ -32,6 +32,7 @@ export function newRecord(spec: VassalSpec, wallNowMs: number): CourtRecord {
       stateSince: Math.floor(wallNowMs / 1000),
       lastModified: spec.modifiedAt,
       unknownBytes: 0,
+      adopted: false,
     },
   };
 }
@@ -50,6 +51,7 @@ export function noteForDisplay(record: CourtRecord, notice: Notice, seconds: num
       facts.cursedAt = 0;
       facts.respawns = 0;
       facts.unknownBytes = 0;
+      facts.adopted = false;
       return;
     case "waiting-on-demand":
       // As uWSGI clears them: it is neither dying nor was it ever ready.

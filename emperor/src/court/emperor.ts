@@ -13,7 +13,7 @@ import type { Settings } from "../options/settings.ts";
 import { announce } from "./announce.ts";
 import { Broodlord } from "./broodlord.ts";
 import { FileClaims } from "./claims.ts";
-import { Court } from "./court.ts";
+import { Court, type CourtOptions } from "./court.ts";
 import type { Hands, HandsListener } from "./hands.ts";
 import { OnDemandSource, type AddressAnswer } from "./on-demand-source.ts";
 import { MonitorDesk, type DeskListener } from "./monitor-desk.ts";
@@ -71,6 +71,7 @@ export function createEmperor(parts: EmperorParts): RunningEmperor {
 class Emperor implements RunningEmperor, DeskListener {
   readonly finished: Promise<void>;
   readonly operator: Operator;
+  superiorPid: number | undefined;
   readonly #parts: EmperorParts;
   readonly #settings: Settings;
   readonly #logger: Logger;
@@ -108,7 +109,7 @@ class Emperor implements RunningEmperor, DeskListener {
     });
     // The hands need a listener before the court exists that will be it.
     const listener: HandsListener = {
-      onSpawned: (handle, pid) => this.#court.onSpawned(handle, pid),
+      onSpawned: (handle, pid, adopted) => this.#court.onSpawned(handle, pid, adopted),
       onSpawnFailed: (handle, failure) => this.#court.onSpawnFailed(handle, failure),
       onBytes: (handle, bytes) => this.#court.onBytes(handle, bytes),
       onChannelClosed: (handle) => this.#court.onChannelClosed(handle),
@@ -122,6 +123,7 @@ class Emperor implements RunningEmperor, DeskListener {
       hands: this.#hands,
       policy: this.#policy,
       gate: this.#gate,
+      ...waitingForCommands(parts.settings),
       wantedOf: (spec) => this.#wantedOf(spec),
       observer: (publication) => this.#observe(publication),
       onForgotten: (record) => this.#forgotten(record),
@@ -170,6 +172,7 @@ class Emperor implements RunningEmperor, DeskListener {
     return statsDocument({
       identity: this.#parts.identity,
       version: this.#parts.version,
+      superiorPid: this.superiorPid,
       tyrant: this.#settings.tyrant,
       policy: this.#policy,
       records: this.#court.records(),
@@ -428,6 +431,14 @@ class Emperor implements RunningEmperor, DeskListener {
       detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
   }
+}
+
+/** Without anybody who could give a command nobody waits for one, as in uWSGI. */
+function waitingForCommands({ remote, control }: Settings): Pick<CourtOptions, "waitsForCommand"> {
+  const { waitForCommand, waitForCommandIgnore, commandSockets } = remote;
+  if (!waitForCommand || (commandSockets.length === 0 && control === undefined)) return {};
+  const excepted = new Set(waitForCommandIgnore);
+  return { waitsForCommand: (spec) => !excepted.has(spec.name) };
 }
 
 /** Directories rarely change their real name while an Emperor runs; a missing one keeps its own. */

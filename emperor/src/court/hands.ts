@@ -67,7 +67,8 @@ export interface Hands {
 }
 
 export interface HandsListener {
-  onSpawned(handle: ProcessHandle, pid: number): void;
+  /** `adopted`: by a fork server. */
+  onSpawned(handle: ProcessHandle, pid: number, adopted?: boolean): void;
   onSpawnFailed(handle: ProcessHandle, failure: SpawnFailureReport): void;
   /** Bytes as read from the channel, at most a few hundred at a time. */
   onBytes(handle: ProcessHandle, bytes: Uint8Array): void;

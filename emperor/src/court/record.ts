@@ -19,6 +19,8 @@ export interface DisplayFacts {
   stateSince: number;
   lastModified: number;
   unknownBytes: number;
+  /** The last process came from a fork server. */
+  adopted: boolean;
 }
 
 export interface LastExit {

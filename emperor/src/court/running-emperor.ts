@@ -22,6 +22,8 @@ export interface RunningEmperor {
   readonly operator: Operator;
   /** Address of a monitor, as the statistics show it. */
   monitorAddress(id: string): string;
+  /** Pid of the Emperor above this one, for the statistics; undefined: there is none. */
+  superiorPid: number | undefined;
   /** SIGUSR1: one line per vassal into the log. */
   logStatus(): void;
   /** Resolves when the last vassal is gone after `shutdown`. */

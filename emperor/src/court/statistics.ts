@@ -20,6 +20,8 @@ export interface StatisticsInput {
     readonly cwd: string;
   };
   readonly version: string;
+  /** Pid of the Emperor above. */
+  readonly superiorPid?: number | undefined;
   readonly tyrant: boolean;
   readonly policy: Policy;
   readonly records: Iterable<CourtRecord>;
@@ -66,6 +68,7 @@ export function statsDocument(input: StatisticsInput): StatsDocument {
     monitors: input.desks.map((desk) => monitorStats(desk, perMonitor.get(desk.monitor.id) ?? 0)),
     vassals,
     blacklist,
+    ...(input.superiorPid === undefined ? {} : { superior: { pid: input.superiorPid } }),
   };
 }
 
@@ -108,7 +111,7 @@ function vassalStats(
     zerg: record.zerg === undefined ? 0 : 1,
     on_demand: spec.socket ?? "",
     suspended: description.state === "suspended" ? 1 : 0,
-    adopted: 0,
+    adopted: facts.adopted ? 1 : 0,
     uid: spec.uid ?? 0,
     gid: spec.gid ?? 0,
     monitor,

@@ -52,6 +52,7 @@ export function buildGoverning(reader: EntryReader): Governing {
     wrapperAttribute,
     chdirAttribute,
     reader.text("emperor-on-demand-attr"),
+    reader.text("emperor-fork-server-attr"),
     reader.text("emperor-broodlord-attr"),
   ];
   return {

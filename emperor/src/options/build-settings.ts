@@ -10,6 +10,7 @@ import { buildControl } from "./control-options.ts";
 import { buildOnDemand } from "./on-demand-options.ts";
 import type { EntryReader } from "./entry-reader.ts";
 import { readCapabilities } from "./kernel-names.ts";
+import { buildForkServer, buildRemote } from "./remote-options.ts";
 import type { Settings } from "./settings.ts";
 
 const LOG_FORMATS = ["text", "json"] as const;
@@ -99,6 +100,8 @@ export function buildSettings(reader: EntryReader, surroundings: SettingsSurroun
     hookEmperorStart: reader.hooks("hook-emperor-start"),
     statsAddresses: reader.list("emperor-stats"),
     control: buildControl(reader, workingDirectory),
+    remote: buildRemote(reader, workingDirectory),
+    forkServer: buildForkServer(reader, workingDirectory),
     statsHttp: reader.flag("stats-http"),
     statsMinified: reader.flag("stats-minified"),
     chmodSocket: socketMode(reader),

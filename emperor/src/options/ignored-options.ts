@@ -43,7 +43,7 @@ export const IGNORED_FAMILIES: readonly IgnoredFamily[] = [
         hook-accepting-once hook-accepting1 hook-accepting1-once hook-as-gateway hook-as-mule
         hook-as-user-atexit hook-emperor-lost hook-emperor-reload hook-emperor-stop
         hook-master-start hook-post-app hook-post-fork hook-pre-app hook-touch lock-engine locks
-        loop master-fifo max-requests:R max-vars:v max-worker-lifetime max-worker-lifetime-delta
+        loop max-requests:R max-vars:v max-worker-lifetime max-worker-lifetime-delta
         min-worker-lifetime notify-socket optimize:O post-buffering post-buffering-bufsize prio
         processes:p procname-master sharedarea:A socket-protocol socket-rcvbuf
         socket-sndbuf socket-timeout:z static-cache-paths static-cache-paths-name static-check

@@ -24,28 +24,11 @@ const SYMBOL =
 function planned(): readonly Refusal[] {
   return [
     {
-      group: "Planned: broodlord, commands, nesting",
-      reason: PLANNED,
-      values: {
-        "emperor-proxy-socket": "lend the channel to the own Emperor to another program",
-      },
-    },
-    {
-      group: "Planned: broodlord, commands, nesting",
+      group: "Planned: hooks in namespaces",
       reason: PLANNED,
       since: "2.1",
       values: {
-        "emperor-command-socket": "take commands on this socket",
-        "emperor-wait-for-command-ignore": "this vassal does not wait for a command",
-        "emperor-trigger-socket": "a connection to this socket causes a scan",
-        "emperor-use-fork-server": "let a fork server start the vassals",
-        "emperor-fork-server-attr": "attribute of a vassal that names its fork server",
-        "vassal-fork-base": "this vassal is started without the fork server",
         "hook-as-emperor-setns": "the Emperor does this inside of the vassal's namespaces",
-      },
-      flags: {
-        "emperor-wait-for-command": "new vassals wait for a command",
-        "emperor-subreaper": "adopt the orphans of vassals",
       },
     },
     {

@@ -10,6 +10,7 @@ import { ignoredOptions } from "./ignored-options.ts";
 import { laterOptions } from "./later-options.ts";
 import { onDemandOptions } from "./on-demand-options.ts";
 import { processOptions } from "./process-options.ts";
+import { remoteOptions } from "./remote-options.ts";
 import { vassalOptions } from "./vassal-options.ts";
 
 /** Every option that is ours to know, without the configuration language's, in the order of the help. */
@@ -20,6 +21,7 @@ export function emperorOptions(): OptionDefinition[] {
     ...onDemandOptions(),
     ...broodlordOptions(),
     ...controlOptions(),
+    ...remoteOptions(),
     ...processOptions(),
     ...laterOptions(),
     ...ignoredOptions(),

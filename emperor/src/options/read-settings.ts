@@ -193,5 +193,13 @@ function doubtful(settings: Settings): readonly Remark[] {
       message: `[emperor] emperor-tyrant with uid = ${dropped}: without "cap = setgid,setuid" the Emperor cannot start vassals as other users`,
     });
   }
+  const { remote, control } = settings;
+  if (remote.waitForCommand && remote.commandSockets.length === 0 && control === undefined) {
+    remarks.push({
+      level: "warning",
+      message:
+        "[emperor] emperor-wait-for-command is ignored: without emperor-command-socket or emperor-control nobody could give a command",
+    });
+  }
   return remarks;
 }

@@ -50,7 +50,7 @@ describe("nonsense", () => {
     [["--env", "A"], /env.*NAME=VALUE/],
     [["--umask", "9"], /umask.*octal/],
     [["--logto", "10.0.0.1:514"], /logto.*network address/],
-    [["--emperor-proxy-socket", "3"], /emperor-proxy-socket.*not available/],
+    [["--hook-as-emperor-setns", "x"], /hook-as-emperor-setns.*not available/],
     [["--emperor-on-demand-mode", "9"], /emperor-on-demand-mode.*octal/],
     [["--emperor-on-demand-idle", "soon"], /emperor-on-demand-idle/],
     [["--emperor-on-demand-backlog", "0"], /emperor-on-demand-backlog/],
@@ -67,7 +67,7 @@ describe("nonsense", () => {
   });
 
   it("a refused flag that is turned off is none", async () => {
-    const path = file("e.ini", "[uwsgi]\nemperor = a\nemperor-wait-for-command = false\n");
+    const path = file("e.ini", "[uwsgi]\nemperor = a\njailed = false\n");
     expect(await problemsOf(path)).toBe("accepted: true");
   });
 });

@@ -47,6 +47,33 @@ export interface BroodlordSettings {
   readonly cooldownMs: number;
 }
 
+/** Orders by datagram, connection and FIFO, and the channel of the Emperor above. */
+export interface RemoteSettings {
+  /** Addresses as written. */
+  readonly commandSockets: readonly string[];
+  readonly waitForCommand: boolean;
+  /** Names of vassals. */
+  readonly waitForCommandIgnore: readonly string[];
+  /** Addresses as written. */
+  readonly triggerSockets: readonly string[];
+  /** Absolute; slot 0 first. */
+  readonly fifos: readonly string[];
+  /** Absolute. */
+  readonly proxySocket: string | undefined;
+  readonly proxyTimeoutMs: number;
+}
+
+export interface ForkServerSettings {
+  /** Absolute path, or `@NAME`. */
+  readonly address: string | undefined;
+  /** Attribute of a vassal with the address of its own fork server. */
+  readonly attribute: string | undefined;
+  /** Names of vassals that are started without one. */
+  readonly bases: readonly string[];
+  readonly subreaper: boolean;
+  readonly timeoutMs: number;
+}
+
 export interface Settings {
   readonly broodlord: BroodlordSettings;
   readonly onDemand: OnDemandSettings;
@@ -122,6 +149,9 @@ export interface Settings {
   readonly control:
     | { readonly path: string; readonly mode: number; readonly owner: string | undefined }
     | undefined;
+  /** Who may give orders beside signals and the control socket. */
+  readonly remote: RemoteSettings;
+  readonly forkServer: ForkServerSettings;
   readonly chmodSocket: number | undefined;
   readonly abstractSocket: boolean;
   readonly listenBacklog: number;

@@ -12,13 +12,14 @@ import { ProcessGroupTree, type ProcessTree } from "./cgroup.ts";
 import { captureCommand, endRunningCommands, runCommand } from "./command-runner.ts";
 import { EmperorHooks, type HookWorld } from "./emperor-hooks.ts";
 import { MachineHands } from "./hands.ts";
+import type { ForkServerClient } from "./fork-server.ts";
 import { HelperChildren } from "./helper-children.ts";
 import { readHooks, type HookSettings } from "./hook-set.ts";
 import type { Machine } from "./machine.ts";
 import type { SocketMachine } from "./on-demand-sockets.ts";
 import { ownerOf } from "./socket-owner.ts";
 import { Planner } from "./plan.ts";
-import { withReserve } from "./reserve.ts";
+import { RESERVED_DESCRIPTORS, withReserve } from "./reserve.ts";
 import { usableSafeFds } from "./safe-fds.ts";
 
 /**
@@ -58,12 +59,14 @@ export function createEmperorHooks(
   return new EmperorHooks(reading.hooks, world, logger);
 }
 
-/** What tests replace. */
+/** What tests replace, and what only some Emperors have. */
 export interface HandsOverrides {
   readonly tree?: ProcessTree;
   readonly now?: () => number;
   readonly ids?: Ids;
   readonly socketMachine?: SocketMachine;
+  /** Made where `emperor-use-fork-server` or `emperor-fork-server-attr` is set. */
+  readonly forkServer?: (machine: Machine) => ForkServerClient;
 }
 
 interface Ids {
@@ -104,8 +107,10 @@ export function createHands(
   });
   emperorHooks.onEnvironmentChange = () => planner.invalidateEnvironment();
   const { soft } = getrlimit(RLIMIT.nofile);
+  const reserved = withReserve(machine, soft);
   return new MachineHands({
-    machine: withReserve(machine, soft),
+    machine: reserved,
+    forkServer: overrides.forkServer?.(reserved),
     listener,
     logger,
     planner,
@@ -118,6 +123,7 @@ export function createHands(
         mode: settings.onDemand.mode,
         backlog: settings.onDemand.backlog,
         tyrant: settings.tyrant,
+        firstReserved: soft - RESERVED_DESCRIPTORS,
         ...ownerOf("emperor-on-demand-owner", settings.onDemand.owner),
       },
     },

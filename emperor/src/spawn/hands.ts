@@ -20,6 +20,7 @@ import type { ProcessTree } from "./cgroup.ts";
 import { continuePacket, packetOf, writePacket } from "./config-pipe.ts";
 import type { EmperorHooks } from "./emperor-hooks.ts";
 import { countBytes, FLOOD_BYTES, FLOOD_PAUSE_MS } from "./flood.ts";
+import type { ForkServerClient } from "./fork-server.ts";
 import type { HookSet } from "./hook-set.ts";
 import { OnDemandSockets, type SocketMachine, type SocketPolicy } from "./on-demand-sockets.ts";
 import { IdleWatch } from "./idle-watch.ts";
@@ -59,6 +60,8 @@ export interface HandsParts {
   readonly hooks: HookSet;
   readonly emperorHooks: EmperorHooks;
   readonly tree: ProcessTree;
+  /** Absent: no vassal is started by a fork server. */
+  readonly forkServer?: ForkServerClient | undefined;
   readonly sockets: {
     readonly machine: SocketMachine;
     readonly policy: SocketPolicy;
@@ -113,6 +116,12 @@ export class MachineHands implements Hands {
   /** Children that were not reaped yet. */
   get processesAlive(): number {
     return this.#table.alive;
+  }
+
+  /** Is this the pid of a child that is looked after here? */
+  hasProcess(pid: number): boolean {
+    for (const record of this.#table.values()) if (record.pid === pid) return true;
+    return false;
   }
 
   now(): number {
@@ -181,9 +190,12 @@ export class MachineHands implements Hands {
       );
     }
     this.#table.add(record);
-    launch(this.#machine, this.#parts.planner, plan, this.#parts.hooks, record, (outcome) => {
+    const launched = (outcome: LaunchOutcome): void =>
       this.#launched(record, frame?.bytes, outcome);
-    });
+    const forkServer = this.#parts.forkServer?.addressFor(spec);
+    if (forkServer !== undefined)
+      return this.#parts.forkServer?.start(forkServer, plan, record, launched);
+    launch(this.#machine, this.#parts.planner, plan, this.#parts.hooks, record, launched);
   }
 
   /** `packet`: its config, if it gets one through the pipe. */
@@ -202,7 +214,7 @@ export class MachineHands implements Hands {
     if (record.statusFd === NONE) this.#sayChoice(record, outcome);
     // The first packet comes unasked; later ones are answers to `config-wanted`.
     if (packet !== undefined) this.#writePacket(record, packet);
-    this.#listener.onSpawned(handle, record.pid);
+    this.#listener.onSpawned(handle, record.pid, record.adopted);
     this.#parts.emperorHooks.afterSpawn(spec, record.pid);
     const { killAtStart } = record;
     if (killAtStart !== undefined) this.kill(handle, killAtStart.signal, killAtStart.scope);

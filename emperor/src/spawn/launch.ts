@@ -10,7 +10,7 @@ import { errorCode, type Machine } from "./machine.ts";
 import type { Plan, Planner } from "./plan.ts";
 import { NONE, tokenOf, WATCH, type ProcessRecord, type WatchKind } from "./process-table.ts";
 
-function noDescriptors(what: string, error: unknown): SpawnFailureReport {
+export function noDescriptors(what: string, error: unknown): SpawnFailureReport {
   const code = errorCode(error);
   return {
     cause: isSystemCode(code) ? "system" : "vassal",
@@ -19,7 +19,7 @@ function noDescriptors(what: string, error: unknown): SpawnFailureReport {
 }
 
 /** Our end of a pair and the vassal's. */
-interface Pair {
+export interface Pair {
   readonly own: number;
   readonly theirs: number;
 }
@@ -45,7 +45,7 @@ export function launch(
     // The channel, and the config pipe.
     for (let wanted = plan.piped ? 2 : 1; wanted > 0; wanted -= 1) pairs.push(makePair(machine));
   } catch (error) {
-    closeAll(machine, pairs);
+    closePairs(machine, pairs);
     return done(noDescriptors("the channel to the vassal", error));
   }
   const [channel, pipe] = pairs;
@@ -55,7 +55,7 @@ export function launch(
   };
   const settle = (result: SpawnResult): void => {
     if (!result.ok) {
-      closeAll(machine, pairs);
+      closePairs(machine, pairs);
       return done(failureReport(plan, hooks, result));
     }
     // Not before: until now the child was still to inherit them.
@@ -75,12 +75,12 @@ export function launch(
 }
 
 /** Our end does not block; the vassal's does, as uWSGI's vassals expect. */
-function makePair(machine: Machine): Pair {
+export function makePair(machine: Machine): Pair {
   const [own, theirs] = machine.socketpair({ type: "stream", nonBlocking: "first" });
   return { own, theirs };
 }
 
-function closeAll(machine: Machine, pairs: readonly Pair[]): void {
+export function closePairs(machine: Machine, pairs: readonly Pair[]): void {
   for (const { own, theirs } of pairs) {
     machine.close(own);
     machine.close(theirs);

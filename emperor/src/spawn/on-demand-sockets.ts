@@ -29,6 +29,8 @@ export interface SocketPolicy {
   readonly gid: number | undefined;
   readonly backlog: number;
   readonly tyrant: boolean;
+  /** Descriptors from this number on are the Emperor's own; absent: there is no such number. */
+  readonly firstReserved?: number;
 }
 
 export interface OnDemandSocketsParts {
@@ -199,7 +201,7 @@ export class OnDemandSockets {
       return { lasting: true, detail };
     }
     try {
-      const fd = this.#bind(address, spec);
+      const fd = this.#spared(this.#bind(address, spec), address);
       // Whoever gets it shares the mode: until then it is blocking, as uWSGI's is.
       this.#lastNumber += 1;
       const number = this.#lastNumber;
@@ -212,6 +214,16 @@ export class OnDemandSockets {
       const code = errorCode(error);
       return { lasting: LASTING.has(code), detail: `${where} cannot be bound: ${explain(code)}` };
     }
+  }
+
+  /** The last descriptors are the Emperor's: without them it could not even see what is deleted. */
+  #spared(fd: number, address: SocketAddress): number {
+    const { firstReserved = Infinity } = this.#parts.policy;
+    if (fd < firstReserved) return fd;
+    const file = fileOf(address);
+    if (file !== undefined) removeIfOurs(file);
+    this.#parts.machine.close(fd);
+    throw new Occupied("no descriptor is left for it (EMFILE)");
   }
 
   #bind(address: SocketAddress, spec: VassalSpec): number {

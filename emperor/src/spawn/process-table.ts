@@ -53,6 +53,8 @@ export class ProcessRecord {
   configFd = NONE;
   /** Open while the outcome of a `copied` start is not known. */
   statusFd = NONE;
+  /** Started by a fork server. */
+  adopted = false;
   /** Kept until the outcome of the start is known. */
   plan: Plan | undefined;
   failure: SpawnFailure | undefined;

@@ -24,19 +24,39 @@ export interface AddressContext {
 /**
  * Reads `host:port`, `:port` (every IPv4 address, as in uWSGI), `[v6]:port`, a path, or `@name`. As
  * in uWSGI an address with a `:` is TCP, unless it has a slash.
+ * @param option that the address is of, for the message
  * @throws EmperorError `bad-address`
  */
-export function parseStatsAddress(text: string, context: AddressContext): StatsAddress {
+export function parseStatsAddress(
+  text: string,
+  context: AddressContext,
+  option = "emperor-stats",
+): StatsAddress {
+  try {
+    return parseAddress(text, context);
+  } catch (error) {
+    if (!(error instanceof BadAddress)) throw error;
+    throw new EmperorError(
+      "bad-address",
+      `${option} = ${text}: ${error.message}; nothing is started`,
+    );
+  }
+}
+
+/** What is wrong with an address, for a sentence that names the option. */
+class BadAddress extends Error {}
+
+function parseAddress(text: string, context: AddressContext): StatsAddress {
   const colon = text.lastIndexOf(":");
   if (colon >= 0 && !text.includes("/") && !text.startsWith("@")) return tcpAddress(text, colon);
   const name = text.startsWith("@") ? text.slice(1) : context.abstractSocket ? text : undefined;
   if (name !== undefined) {
-    if (name === "") throw bad(text, "the name after @ is missing");
-    tooLong(text, name);
+    if (name === "") throw new BadAddress("the name after @ is missing");
+    tooLong(name);
     return { kind: "abstract", name, text };
   }
   const path = resolve(context.workingDirectory, text);
-  tooLong(text, path);
+  tooLong(path);
   return { kind: "unix", path, text };
 }
 
@@ -44,23 +64,18 @@ function tcpAddress(text: string, colon: number): StatsAddress {
   const portText = text.slice(colon + 1);
   const port = Number(portText);
   if (!/^\d{1,5}$/.test(portText) || port > 65_535) {
-    throw bad(text, `"${portText}" is no port number from 0 to 65535`);
+    throw new BadAddress(`"${portText}" is no port number from 0 to 65535`);
   }
   const written = text.slice(0, colon);
   const bracketed = /^\[(.*)\]$/.exec(written)?.[1];
   return { kind: "tcp", host: (bracketed ?? written) || "0.0.0.0", port, text };
 }
 
-function tooLong(text: string, path: string): void {
+function tooLong(path: string): void {
   const bytes = Buffer.byteLength(path);
   if (bytes > UNIX_PATH_BYTES) {
-    throw bad(
-      text,
+    throw new BadAddress(
       `the path of a unix socket has at most ${UNIX_PATH_BYTES} bytes, this one ${bytes}`,
     );
   }
-}
-
-function bad(text: string, why: string): EmperorError {
-  return new EmperorError("bad-address", `emperor-stats = ${text}: ${why}; nothing is started`);
 }
