@@ -6,10 +6,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/node_modules/.bin:$(
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo check test bench format clean distclean
+.PHONY: help setup build demo demo-autoscale check test bench format clean distclean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: ## check the machine, fetch pnpm and the dependencies (done by all others too)
 	@scripts/setup.sh
@@ -20,6 +20,9 @@ build: setup ## compile the native addon and the TypeScript
 
 demo: build ## start an Emperor on examples/vassals and show what it does
 	@exec node scripts/demo.mjs
+
+demo-autoscale: build ## show a site that grows under load and shrinks again
+	@exec node scripts/demo-autoscale.mjs
 
 check: setup ## format, lint, build, types, unit tests, transcripts, a short simulation
 	@node scripts/check.mjs
