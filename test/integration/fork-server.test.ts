@@ -30,7 +30,7 @@ function governForkServer(
   const server = quoted("python3", SERVER, path, fixture, mode);
   writeFileSync(
     wrapper,
-    `#!/bin/sh\ncase "$2" in base.ini) exec ${server};; esac\nexec ${quoted(fixture)} "$@"\n`,
+    `#!/bin/sh\ncase "$2" in *base.ini) exec ${server};; esac\nexec ${quoted(fixture)} "$@"\n`,
   );
   chmodSync(wrapper, 0o755);
   run.put("base.ini", LOYAL);
