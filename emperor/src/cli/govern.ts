@@ -88,12 +88,12 @@ export async function govern(request: GovernRequest): Promise<GovernOutcome> {
     ? (await import("./fork-servers.ts")).prepareForkServers(settings)
     : undefined;
   const emperor = assemble(settings, monitors, hooks, logger, version, observers, forkServers);
+  const signals = signalActions(emperor, notifier);
+  const nesting = await openNesting(request, settings, emperor, signals);
   const servers: { close(): Promise<void> }[] = [
     ...(await startStatistics(settings, emperor, logger)),
   ];
   if (office !== undefined) servers.push(await office.serve(settings, emperor, logger, version));
-  const signals = signalActions(emperor, notifier);
-  const nesting = await openNesting(request, settings, emperor, signals);
   await runPhase(hooks, "emperor-start");
   // A signal wins over a reload that is under way.
   const stop = (): void => (nesting ?? signals).stop();
