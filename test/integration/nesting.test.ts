@@ -95,6 +95,19 @@ test("whose options have changed starts anew in the same process; wrong ones cha
   await outer.vassalWith("sub.ini", { pid, ready: 1, loyal: 1 });
 });
 
+test("the vassal runtime becomes an Emperor where its config asks for one", async () => {
+  const outer = await twoLevels({ wrapper: null });
+  const leaf = await outer.started("leaf.ini");
+  const sub = await outer.vassalWith("sub.ini", { ready: 1, loyal: 1 });
+  expect((await statsOf(outer.run, "inner")).pid).toBe(sub.pid);
+  outer.touch("sub.ini");
+  await outer.received("leaf.ini", 1);
+  outer.remove("sub.ini");
+  await outer.received("leaf.ini", 0);
+  await outer.gone(sub.pid);
+  await outer.gone(leaf.pid);
+});
+
 uwsgiTest("ours under the real uWSGI's Emperor", async () => {
   const outer = await twoLevels({ program: realUwsgi ?? "" });
   const leaf = await outer.started("leaf.ini");

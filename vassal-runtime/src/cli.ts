@@ -234,6 +234,13 @@ async function settingsOrUndefined(
     case "exit":
       for (const line of configuration.output) process.stdout.write(`${line}\n`);
       return endAfterOutput(configuration.code);
+    case "emperor":
+      // What runs already has sockets and children, which an Emperor would know nothing of.
+      if (onRead === undefined) {
+        log('the config has the option "emperor" now: remove this vassal and add it again');
+        return undefined;
+      }
+      return (await import("./nested-emperor.ts")).becomeEmperor(launch);
     case "help": {
       const { helpText } = await import("./options.ts");
       process.stdout.write(helpText());

@@ -111,7 +111,7 @@ const LATER: Readonly<Record<string, string>> = {
   daemonize:
     "a vassal stays in the foreground, because its supervisor has to see its end; without an Emperor let systemd, or an Emperor, keep it",
   ...ABSENT_HOOKS,
-  emperor: "an Emperor below this one is started with command = emperor --emperor ...",
+  emperor: "the vassal becomes an Emperor at its start, never at a reload",
 };
 
 /** Options of real configs that say what is so anyway, or what has no counterpart here. */
