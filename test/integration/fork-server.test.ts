@@ -1,6 +1,6 @@
 /** Vassals that a fork server starts, and fork servers that are not what they should be. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, inject, onTestFinished, test } from "vitest";
@@ -18,13 +18,26 @@ function quoted(...words: readonly string[]): string {
   return words.map((word) => `'${word}'`).join(" ");
 }
 
+/** Puts a config into place that belongs to `owner` from the first moment. */
+function putOwned(run: Run, name: string, owner: number | undefined): void {
+  const aside = join(run.path, `owned-${name}`);
+  writeFileSync(aside, LOYAL);
+  if (owner !== undefined) chownSync(aside, owner, owner);
+  renameSync(aside, run.at(name));
+}
+
 /** An Emperor whose base.ini is a fork server of this kind. */
 function governForkServer(
   mode: "good" | "stranger" | "twice",
   args: readonly string[] = [],
   run: Run = newRun(),
+  owner?: number,
 ): Promise<EmperorUnderTest> {
-  const path = join(run.path, "fork.sock");
+  // The server may be another user's.
+  const folder = join(run.path, "server");
+  mkdirSync(folder);
+  chmodSync(folder, 0o777);
+  const path = join(folder, "fork.sock");
   const fixture = inject("fixtureVassal");
   const wrapper = join(run.path, "start.sh");
   const server = quoted("python3", SERVER, path, fixture, mode);
@@ -33,7 +46,7 @@ function governForkServer(
     `#!/bin/sh\ncase "$2" in *base.ini) exec ${server};; esac\nexec ${quoted(fixture)} "$@"\n`,
   );
   chmodSync(wrapper, 0o755);
-  run.put("base.ini", LOYAL);
+  putOwned(run, "base.ini", owner);
   return startEmperor(
     {
       wrapper,
@@ -112,6 +125,20 @@ describe("answers that are not believed", () => {
     await emperor.vassalWith("one.ini", { pid: one.pid, loyal: 1 });
   });
 });
+
+programTest(["python3"], true)(
+  "in tyrant mode only processes of the vassal's owner are taken",
+  async () => {
+    const run = newRun();
+    const emperor = await governForkServer("good", ["--emperor-tyrant"], run, 20_001);
+    await emperor.vassalWith("base.ini", { loyal: 1, uid: 20_001 });
+    putOwned(run, "own.ini", 20_001);
+    await emperor.vassalWith("own.ini", { loyal: 1, adopted: 1 });
+    putOwned(run, "other.ini", 20_002);
+    await emperor.logged(/vassal other\.ini: .*as another user than its owner 20002/);
+    await emperor.vassalWith("other.ini", { pid: -1, reason: "exiled" });
+  },
+);
 
 interface BadServer {
   readonly what: string;
