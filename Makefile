@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(CURDIR)/.tools/node_modules/.bin:$(
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo demo-hosting check test bench format clean distclean
+.PHONY: help setup build demo demo-autoscale demo-hosting check test bench format clean distclean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -24,6 +24,9 @@ demo: build ## start an Emperor on examples/vassals and show what it does
 
 demo-hosting: build ## as root: three tenants who cannot see each other (examples/hosting)
 	@exec node scripts/demo-hosting.mjs
+
+demo-autoscale: build ## show a site that grows under load and shrinks again
+	@exec node scripts/demo-autoscale.mjs
 
 check: setup ## format, lint, build, types, unit tests, transcripts, a short simulation
 	@node scripts/check.mjs

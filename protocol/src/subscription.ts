@@ -3,6 +3,7 @@ import { decodeDictionary, encodeDictionary } from "./dictionary.ts";
 import type { ItemTooLarge } from "./dictionary.ts";
 import { encodePacket } from "./packet.ts";
 import type { Packet, TooLarge } from "./packet.ts";
+import { encodeUtf8 } from "./utf8.ts";
 
 const SUBSCRIPTION_MODIFIER1 = 224;
 const MODIFIER2 = { subscribe: 0, unsubscribe: 1 } as const;
@@ -25,7 +26,14 @@ export type EncodedSubscription =
   | TooLarge
   | ItemTooLarge;
 
-export function encodeSubscription(subscription: Subscription): EncodedSubscription {
+/**
+ * @param sign gives the signature of the body so far, which becomes its last pair; a signed body needs a
+ * field `unix`, the seconds since the epoch, by which the router tells a replayed packet
+ */
+export function encodeSubscription(
+  subscription: Subscription,
+  sign?: (body: Uint8Array) => Uint8Array,
+): EncodedSubscription {
   const body = encodeDictionary([
     ["key", subscription.key],
     ["address", subscription.address],
@@ -33,9 +41,25 @@ export function encodeSubscription(subscription: Subscription): EncodedSubscript
     ["modifier2", String(subscription.modifier2)],
     ...subscription.fields,
   ]);
-  return body.ok
-    ? encodePacket(SUBSCRIPTION_MODIFIER1, MODIFIER2[subscription.action], body.bytes)
-    : body;
+  if (!body.ok) return body;
+  const bytes = sign === undefined ? body.bytes : withSignature(body.bytes, sign(body.bytes));
+  return encodePacket(SUBSCRIPTION_MODIFIER1, MODIFIER2[subscription.action], bytes);
+}
+
+/** The one value of a dictionary that is no text. */
+function withSignature(body: Uint8Array, signature: Uint8Array): Uint8Array {
+  const key = encodeUtf8("sign");
+  const lengths = [key.length, signature.length].map((length) =>
+    Uint8Array.of(length & 0xff, length >> 8),
+  );
+  const parts = [body, lengths[0] ?? key, key, lengths[1] ?? key, signature];
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 function modifierOf(text: string | undefined): number | undefined {

@@ -17,7 +17,7 @@ it("is a private FIFO, obeys, switches slots, and ignores what it does not know"
   writeFileSync(folder.file("zero"), "r\n");
   await vassal.accepting(2);
   writeFileSync(folder.file("zero"), "Sx!\n7B");
-  await vassal.untilLog(/command S has no effect: there are no subscriptions/);
+  await vassal.untilLog(/there are no subscriptions/);
   await vassal.untilLog(/there is no slot 7/);
   await vassal.untilBytes("reinforcements", (bytes) => bytes.includes(30));
   writeFileSync(folder.file("zero"), "1");

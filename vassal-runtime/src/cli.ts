@@ -11,6 +11,7 @@ import { LAUNCH_VARIABLES, isSameNode, readLaunch } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { labelLog, log } from "./log.ts";
 import type { RuntimeSettings } from "./settings.ts";
+import type { Subscriber } from "./subscriptions.ts";
 import type { Vassal, VassalControls } from "./vassal.ts";
 
 const VERSION = "0.1.0";
@@ -55,6 +56,10 @@ async function main(): Promise<void> {
     settings,
     pushed: pushed.bytes,
   });
+  const subscriber =
+    settings.subscription === undefined
+      ? undefined
+      : await subscribe(settings, settings.subscription, emperor);
   const vassal: Vassal = {
     launch: started.launch,
     settings,
@@ -63,6 +68,7 @@ async function main(): Promise<void> {
     readSettings: async () => settingsOrUndefined(launch, emperor, { bytes: undefined }),
     started: () => {
       cameUp();
+      subscriber?.accepting();
       pidfile("safe-pidfile", settings.run.pidfiles.safe);
     },
     hook,
@@ -74,13 +80,54 @@ async function main(): Promise<void> {
   emperor.on("stop", () => hook("emperor-stop"));
   emperor.on("lost", () => hook("emperor-lost"));
   early.end();
+  if (settings.zerg !== undefined) await shareSockets(settings);
   const running = run(counted);
+  if (subscriber !== undefined) unsubscribeAtSignals(subscriber);
   // The config may have been read before the change that this is about.
   if (early.reloadAsked()) emperor.emit("reload");
   const controls = await running;
   hook("master-start");
-  if (settings.fifos.length > 0) await openFifos(vassal, controls);
+  if (settings.fifos.length > 0) await openFifos(vassal, controls, subscriber);
   if (settings.daemons.length > 0) (await import("./daemons.ts")).startDaemons(vassal);
+}
+
+/** Zerg server and pools; both before the app, so that zergs need not wait for it. */
+async function shareSockets(settings: RuntimeSettings): Promise<void> {
+  const { pools, server, serverMode } = settings.zerg ?? { pools: [] };
+  if (server !== undefined) {
+    const { openSockets } = await import("./sockets.ts");
+    await (await import("./zerg-server.ts")).serveZergs(server, serverMode, openSockets);
+  }
+  for (const pool of pools)
+    await (await import("./zerg-pool.ts")).openPool(pool, serverMode, settings);
+}
+
+/** Announced as soon as the app accepts; taken back before anything else when the vassal stops. */
+async function subscribe(
+  settings: RuntimeSettings,
+  subscription: NonNullable<RuntimeSettings["subscription"]>,
+  emperor: EmperorConnection,
+): Promise<Subscriber> {
+  const [{ createSubscriber }, { announceable }] = await Promise.all([
+    import("./subscriptions.ts"),
+    import("./sockets.ts"),
+  ]);
+  const subscriber = await createSubscriber({
+    settings: subscription,
+    workers: settings.processes,
+    sockets: announceable,
+  });
+  const end = (): void => subscriber.end();
+  emperor.on("stop", end).on("lost", end);
+  emperor.on("reload", () => subscriber.reloading());
+  return subscriber;
+}
+
+/** Only once the vassal itself follows signals: until then they end the process, as they should. */
+function unsubscribeAtSignals(subscriber: Subscriber): void {
+  const end = (): void => subscriber.end();
+  process.on("SIGTERM", end).on("SIGINT", end);
+  process.on("SIGHUP", () => subscriber.reloading());
 }
 
 /** The vassal whose workers know where to tell their numbers. */
@@ -94,7 +141,11 @@ async function withStatistics(vassal: Vassal): Promise<Vassal> {
   return { ...vassal, launch: { ...launch, environment } };
 }
 
-async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void> {
+async function openFifos(
+  vassal: Vassal,
+  controls: VassalControls,
+  subscriber: Subscriber | undefined,
+): Promise<void> {
   const { launch, emperor, settings } = vassal;
   const { followFifos } = await import("./fifo.ts");
   followFifos(
@@ -102,6 +153,8 @@ async function openFifos(vassal: Vassal, controls: VassalControls): Promise<void
     {
       controls,
       reinforcements: () => void emperor.reinforcements(),
+      toggleSubscriptions: () =>
+        subscriber === undefined ? log("there are no subscriptions") : subscriber.toggle(),
       reopenLogs: () => void import("./log-file.ts").then(({ reopenLogFiles }) => reopenLogFiles()),
       rotateLogs: () => void import("./log-file.ts").then(({ rotateLogFiles }) => rotateLogFiles()),
       rewritePidfiles: () =>
@@ -121,6 +174,7 @@ async function runner({
   app,
   master,
 }: RuntimeSettings): Promise<(vassal: Vassal) => Promise<VassalControls>> {
+  if (app.kind === "pool") return (await import("./zerg-pool.ts")).runPool;
   if (app.kind === "command") return (await import("./command-vassal.ts")).runCommand;
   if (master) return (await import("./master.ts")).runMaster;
   return (await import("./single.ts")).runSingle;
@@ -180,6 +234,13 @@ async function settingsOrUndefined(
     case "exit":
       for (const line of configuration.output) process.stdout.write(`${line}\n`);
       return endAfterOutput(configuration.code);
+    case "emperor":
+      // What runs already has sockets and children, which an Emperor would know nothing of.
+      if (onRead === undefined) {
+        log('the config has the option "emperor" now: remove this vassal and add it again');
+        return undefined;
+      }
+      return (await import("./nested-emperor.ts")).becomeEmperor(launch);
     case "help": {
       const { helpText } = await import("./options.ts");
       process.stdout.write(helpText());

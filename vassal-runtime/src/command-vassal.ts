@@ -222,7 +222,10 @@ class CommandVassal implements VassalControls {
       return this.#end(() => process.exit(1), true);
     }
     // The Emperor is told of the start first.
-    queueMicrotask(() => emperor.accepting());
+    queueMicrotask(() => {
+      emperor.accepting();
+      this.#vassal.started?.();
+    });
     setTimeout(() => emperor.loyal(), LOYAL_AFTER_MS).unref();
   }
 

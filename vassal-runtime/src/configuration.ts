@@ -33,6 +33,8 @@ export type Configuration =
   /** `get`, `exit` or a request for help: print and end. */
   | { readonly kind: "exit"; readonly output: readonly string[]; readonly code: number }
   | { readonly kind: "help" | "version" }
+  /** It has the option `emperor`: another program is to read it. */
+  | { readonly kind: "emperor" }
   | {
       readonly kind: "invalid";
       readonly errors: readonly (RuntimeError | ConfigError)[];
@@ -70,6 +72,8 @@ export async function readConfiguration(
   if (result.exit !== undefined)
     return { kind: "exit", output: result.output, code: result.exit.code };
   for (const line of result.output) process.stdout.write(`${line}\n`);
+  // Before errors, because most options beside it are not of this program.
+  if (lastEntry(result.entries, "emperor") !== undefined) return { kind: "emperor" };
   const fallback = lastEntry(result.entries, "fallback-config")?.value;
   if (result.errors.length > 0)
     return {

@@ -19,6 +19,7 @@ it("knows all of uWSGI's commands, and what each asks for", () => {
       pause: note("pause"),
     },
     reinforcements: note("reinforcements"),
+    toggleSubscriptions: note("toggleSubscriptions"),
     logStatistics: note("logStatistics"),
     reopenLogs: note("reopenLogs"),
     rotateLogs: note("rotateLogs"),
@@ -46,6 +47,7 @@ it("knows all of uWSGI's commands, and what each asks for", () => {
     "rotateLogs",
     "pause",
     "rewritePidfiles",
+    "toggleSubscriptions",
   ]);
-  expect(refused).toEqual(["E", "f", "S"]);
+  expect(refused).toEqual(["E", "f"]);
 });

@@ -14,6 +14,7 @@ import type { VassalControls } from "./vassal.ts";
 export interface FifoTarget {
   readonly controls: VassalControls;
   reinforcements(): void;
+  toggleSubscriptions(): void;
   logStatistics(): void;
   reopenLogs(): void;
   rotateLogs(): void;
@@ -43,7 +44,7 @@ export const FIFO_COMMANDS: ReadonlyMap<string, Order> = new Map<string, Order>(
   ["L", (target) => target.rotateLogs()],
   ["p", ({ controls }) => controls.pause()],
   ["P", (target) => target.rewritePidfiles()],
-  ["S", "there are no subscriptions"],
+  ["S", (target) => target.toggleSubscriptions()],
 ]);
 
 const READ_BYTES = 64;

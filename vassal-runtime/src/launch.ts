@@ -36,6 +36,8 @@ export interface InheritedSocket {
   readonly text: string;
   /** Whoever started this process has handed it over: it is served even if no option names it. */
   readonly given?: boolean;
+  /** It came from a zerg server. */
+  readonly zerg?: boolean;
   /** The unix socket that this vassal has made for it. */
   readonly file?: SocketFile;
 }

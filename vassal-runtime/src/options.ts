@@ -16,7 +16,9 @@ import { PATCH_OPTIONS } from "./patch-settings.ts";
 import { RUN_OPTIONS } from "./run-options.ts";
 import { SOCKET_OPTIONS } from "./socket-settings.ts";
 import { STATS_OPTIONS } from "./stats-settings.ts";
+import { SUBSCRIPTION_OPTIONS } from "./subscription-settings.ts";
 import { WAIT_OPTIONS } from "./wait-settings.ts";
+import { ZERG_OPTIONS } from "./zerg-settings.ts";
 
 const APP = "Application";
 const PROCESSES = "Processes";
@@ -44,6 +46,8 @@ const SUPPORTED: readonly OptionDefinition[] = [
   }),
   ...PATCH_OPTIONS,
   ...SOCKET_OPTIONS,
+  ...ZERG_OPTIONS,
+  ...SUBSCRIPTION_OPTIONS,
   serve(PROCESSES, "processes", "number of workers", {
     aliases: ["workers"],
     kind: "integer",
@@ -107,7 +111,7 @@ const LATER: Readonly<Record<string, string>> = {
   daemonize:
     "a vassal stays in the foreground, because its supervisor has to see its end; without an Emperor let systemd, or an Emperor, keep it",
   ...ABSENT_HOOKS,
-  emperor: "an Emperor below this one is started with command = emperor --emperor ...",
+  emperor: "the vassal becomes an Emperor at its start, never at a reload",
 };
 
 /** Options of real configs that say what is so anyway, or what has no counterpart here. */

@@ -46,6 +46,7 @@ describe("readSettings", () => {
       reusePort: false,
       vacuum: false,
       inheritedProtocol: "http",
+      onlyFallback: false,
       processes: 1,
       master: false,
       environment: [],

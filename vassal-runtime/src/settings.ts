@@ -27,13 +27,19 @@ import { readSocketSettings } from "./socket-settings.ts";
 import type { SocketSettings } from "./socket-settings.ts";
 import { readStats } from "./stats-settings.ts";
 import type { StatsSettings } from "./stats-settings.ts";
+import { readSubscriptions } from "./subscription-settings.ts";
+import type { SubscriptionSettings } from "./subscription-settings.ts";
 import { readWaits } from "./wait-settings.ts";
 import type { Wait } from "./wait-settings.ts";
+import { readZerg } from "./zerg-settings.ts";
+import type { ZergSettings } from "./zerg-settings.ts";
 
 /** What the vassal runs. Paths are as written: relative to the working directory after `chdir`. */
 export type AppSetting =
   | { readonly kind: "node"; readonly file: string; readonly origin: string }
-  | { readonly kind: "command"; readonly argv: readonly string[]; readonly origin: string };
+  | { readonly kind: "command"; readonly argv: readonly string[]; readonly origin: string }
+  /** Nothing but the sockets of `zergpool`. */
+  | { readonly kind: "pool" };
 
 export interface RuntimeSettings extends SocketSettings {
   readonly app: AppSetting;
@@ -61,6 +67,10 @@ export interface RuntimeSettings extends SocketSettings {
   /** Undefined: none of its options is set. */
   readonly jail: JailSettings | undefined;
   readonly patches: PatchSettings | undefined;
+  /** Undefined: none of its options is set. */
+  readonly zerg: ZergSettings | undefined;
+  /** Undefined: nothing is subscribed. */
+  readonly subscription: SubscriptionSettings | undefined;
 }
 
 /** The settings, or every mistake that was found; `notes` are for the log in both cases. */
@@ -77,18 +87,21 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
   const reader = new SettingsReader(entries);
   const notes = reportStatus(reader);
   const patches = readPatches(reader);
-  const app = readApp(reader, patches);
+  const zerg = readZerg(reader);
+  const app = readApp(reader, patches, (zerg?.pools.length ?? 0) > 0);
   const processes =
     reader.take("processes", (entry) => parseInteger(entry, { minimum: 1, maximum: 4096 })) ?? 1;
   const master = reader.last("master");
   const run = readRunSettings(reader, processes);
   const logSettings = readLog(reader, notes);
   const settings: Omit<RuntimeSettings, "app"> = {
-    ...readSocketSettings(reader, notes, app?.kind === "command"),
+    ...readSocketSettings(reader, notes, app?.kind === "command", zerg),
     processes,
     master:
       processes > 1 ||
       run.needsMaster !== undefined ||
+      // A busy app would keep zergs waiting; uWSGI forces a master as well.
+      (app?.kind === "node" && zerg?.server !== undefined) ||
       // The app may hang, and its last words count: somebody else has to pass them on.
       (app?.kind === "node" && logSettings.loggers.length > 0) ||
       (master !== undefined && parseFlag(master.value)),
@@ -109,6 +122,8 @@ export function readSettings(entries: readonly ConfigEntry[]): SettingsResult {
     waits: readWaits(reader),
     jail: readJail(reader),
     patches,
+    zerg,
+    subscription: readSubscriptions(reader, processes),
   };
   if (app?.kind === "command" && run.needsMaster !== undefined) {
     notes.push(
@@ -147,6 +162,7 @@ function reportStatus(reader: SettingsReader): string[] {
 function readApp(
   reader: SettingsReader,
   patches: PatchSettings | undefined,
+  isPool: boolean,
 ): AppSetting | undefined {
   const node = reader.last("node-app");
   const command = reader.last("command");
@@ -178,6 +194,7 @@ function readApp(
   const patch = patches?.privileged ?? patches?.unprivileged;
   // The runtime becomes that program: a command of which nobody waits for the end.
   if (patch !== undefined) return { kind: "command", argv: [patch.text], origin: patch.origin };
+  if (isPool) return { kind: "pool" };
   // Options that are refused already say why there is nothing to run.
   if (reader.errors.length === 0) {
     reader.errors.push(

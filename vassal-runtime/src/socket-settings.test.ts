@@ -38,6 +38,7 @@ describe("readSocketSettings", () => {
       reusePort: false,
       vacuum: false,
       inheritedProtocol: "http",
+      onlyFallback: false,
       notes: [],
       errors: [],
     });
@@ -109,6 +110,7 @@ describe("readSocketSettings", () => {
     expect(read(["protocol = http", "socket = 127.0.0.1:1"])).toMatchObject({
       sockets: [{ protocol: "http" }],
       inheritedProtocol: "http",
+      onlyFallback: false,
     });
     expect(read(["socket-protocol = uwsgi"]).inheritedProtocol).toBe("uwsgi");
   });

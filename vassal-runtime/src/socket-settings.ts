@@ -7,6 +7,7 @@ import { parseAddress } from "./address.ts";
 import type { ListenAddress } from "./address.ts";
 import { flag, serve } from "./option-definitions.ts";
 import type { SettingsReader } from "./settings-reader.ts";
+import type { ZergSettings } from "./zerg-settings.ts";
 
 /** What is spoken on a socket; `none`: a shared socket that nothing refers to. */
 export type SocketProtocol = "http" | "uwsgi" | "https" | "none";
@@ -41,6 +42,8 @@ export interface SocketSettings {
   readonly vacuum: boolean;
   /** Spoken on sockets that were handed over and that no option names. */
   readonly inheritedProtocol: "http" | "uwsgi";
+  /** `zerg-fallback`: the sockets are bound only where no zerg server gave any. */
+  readonly onlyFallback: boolean;
 }
 
 const SOCKETS = "Sockets";
@@ -98,6 +101,7 @@ export function readSocketSettings(
   reader: SettingsReader,
   notes: string[],
   isCommand: boolean,
+  zerg?: ZergSettings,
 ): SocketSettings {
   const isSet = (name: string): boolean => {
     const entry = reader.last(name);
@@ -126,7 +130,9 @@ export function readSocketSettings(
     socketOwner,
     reusePort: isSet("reuse-port"),
     vacuum: isSet("vacuum"),
-    inheritedProtocol: protocol ?? "http",
+    // A zerg speaks what `socket` of its server speaks, as in uWSGI.
+    inheritedProtocol: protocol ?? ((zerg?.attachTo.length ?? 0) > 0 ? "uwsgi" : "http"),
+    onlyFallback: zerg?.fallback === true,
   };
 }
 

@@ -32,6 +32,8 @@ export type BoundSocket = SocketDescriptor & InheritedSocket;
 
 /** All that are open, to know at the end which files are still in use. */
 const open = new Set<BoundSocket>();
+/** Those of them that are open only to be handed out. */
+const pooled = new Set<BoundSocket>();
 let vacuum: boolean | undefined;
 
 /**
@@ -104,6 +106,8 @@ export async function bindSockets(
     try {
       const old =
         existing.find(({ text }) => text === setting.text) ?? (await sameAddress(setting, given));
+      if (old === undefined && settings.onlyFallback && given.some(({ zerg }) => zerg === true))
+        continue;
       if (old === undefined) {
         const socket = await bind(setting, settings);
         fresh.push(socket);
@@ -124,6 +128,33 @@ export async function bindSockets(
   for (const socket of others.toReversed())
     result.unshift(keep(socket, { protocol: settings.inheritedProtocol }));
   return result;
+}
+
+/** All that this vassal listens on, those that were handed over included. */
+export function openSockets(): readonly BoundSocket[] {
+  return [...open].filter((socket) => !pooled.has(socket));
+}
+
+/** The same with the addresses that the kernel knows: absolute, with a real port. */
+export function announceable(): readonly { readonly text: string; readonly protocol: string }[] {
+  return openSockets().map(({ fd, file, protocol, text }) => ({
+    text: file?.path ?? localAddressText(fd) ?? text,
+    protocol,
+  }));
+}
+
+/** Sockets that are bound for others; nobody serves them here. */
+export async function bindPool(
+  sockets: readonly SocketSetting[],
+  settings: SocketSettings,
+): Promise<BoundSocket[]> {
+  const bound: BoundSocket[] = [];
+  for (const setting of sockets) {
+    const socket = await bind(setting, settings);
+    pooled.add(socket);
+    bound.push(socket);
+  }
+  return bound;
 }
 
 /** Closes them; with `vacuum` the file of one goes as well, unless another open one has the same. */
@@ -166,12 +197,13 @@ function descriptionOf({ protocol, tls, keepAlive }: SocketSetting): Description
 
 /** `old` itself if nothing changes, so that whoever serves it need not care. */
 function keep(old: BoundSocket, description: Description): BoundSocket {
-  const { fd, text, given, file } = old;
+  const { fd, text, given, zerg, file } = old;
   const plain: BoundSocket = {
     fd,
     text,
     ...description,
     ...(given === undefined ? {} : { given }),
+    ...(zerg === undefined ? {} : { zerg }),
     ...(file === undefined ? {} : { file }),
   };
   const { protocol, tls, keepAlive } = old;
@@ -267,9 +299,12 @@ function ownerOf(
   return { uid, ...(gid === undefined ? {} : { gid }) };
 }
 
-function bindError(setting: SocketSetting, reason: string, cause?: unknown): RuntimeError {
-  const low =
-    setting.address.kind === "tcp" && setting.address.port < 1024 && reason.includes("EACCES");
+/** What a message about a socket says of it. */
+type Named = Pick<SocketSetting, "origin" | "text"> & Partial<Pick<SocketSetting, "address">>;
+
+function bindError(setting: Named, reason: string, cause?: unknown): RuntimeError {
+  const { address } = setting;
+  const low = address?.kind === "tcp" && address.port < 1024 && reason.includes("EACCES");
   const hint = low
     ? "; ports below 1024 need root or CAP_NET_BIND_SERVICE, and uid is changed before sockets are bound: a shared-socket is bound before"
     : "";
@@ -282,7 +317,7 @@ function bindError(setting: SocketSetting, reason: string, cause?: unknown): Run
 }
 
 /** Removes a unix socket that a dead process left; anything else at that path is not ours to remove. */
-async function makeRoom(path: string, setting: SocketSetting): Promise<void> {
+export async function makeRoom(path: string, setting: Named): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket())

@@ -4,7 +4,7 @@
  * here again and passes over what is behind it. Knows not what is run afterwards.
  */
 import type { HookPhase } from "./hook-settings.ts";
-import type { Launch } from "./launch.ts";
+import type { InheritedSocket, Launch } from "./launch.ts";
 import type { RuntimeSettings } from "./settings.ts";
 import { bindEarly, bindTheRest } from "./sockets.ts";
 import type { BoundSocket } from "./sockets.ts";
@@ -44,7 +44,7 @@ export async function startUp({ launch, settings, pushed }: StartUp): Promise<St
   } else {
     await writeLogTo("logto", settings, true);
   }
-  const existing = await bindEarly(settings, launch.inherited);
+  const existing = await bindEarly(settings, await inheritedSockets(launch, settings));
   const passage = { launch, sockets: existing, pushed };
   if (walls !== undefined && passed < 1 && walls.jail.setns.length > 0) {
     const join = await walls.openNamespaces(walls.jail.setns);
@@ -81,6 +81,17 @@ export async function startUp({ launch, settings, pushed }: StartUp): Promise<St
     pidfile,
     sockets: await bindTheRest(settings, existing),
   };
+}
+
+/** A later life of this process has what an earlier one has fetched; a uWSGI zerg loses it and ends. */
+async function inheritedSockets(
+  { inherited, isReload, stage }: Launch,
+  { zerg }: RuntimeSettings,
+): Promise<readonly InheritedSocket[]> {
+  if (zerg === undefined || zerg.attachTo.length === 0 || isReload || stage !== undefined)
+    return inherited;
+  const { fetchZergSockets } = await import("./zerg-client.ts");
+  return [...inherited, ...(await fetchZergSockets(zerg))];
 }
 
 const isRoot = (): boolean => process.geteuid?.() === 0;

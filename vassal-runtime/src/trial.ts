@@ -80,6 +80,8 @@ export async function runTrial({
     commandProgram(app, settings, launch);
     process.exit(0);
   }
+  // Only a node-app without a master is tried, and commands.
+  if (app.kind === "pool") process.exit(0);
   captureListen({
     sockets: [],
     backlog: settings.backlog,

@@ -52,7 +52,16 @@ export function prepareForkServers({ forkServer, tyrant }: Settings): ForkServer
 function bound(machine: Machine): Machine {
   const { spawn, spawnAsync, createWatcher, socketpair, readChannel } = machine;
   const { writeChannel, close, reap, signalProcess, signalGroup } = machine;
-  const making = { spawn, spawnAsync, createWatcher, socketpair, readChannel };
-  const ending = { writeChannel, close, reap, signalProcess, signalGroup };
-  return { ...making, ...ending };
+  return {
+    spawn,
+    spawnAsync,
+    createWatcher,
+    socketpair,
+    readChannel,
+    writeChannel,
+    close,
+    reap,
+    signalProcess,
+    signalGroup,
+  };
 }

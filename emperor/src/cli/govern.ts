@@ -119,12 +119,12 @@ export async function govern(request: GovernRequest): Promise<GovernOutcome> {
     observers,
     forkServers,
   });
+  const signals = signalActions(emperor, notifier);
+  const nesting = await openNesting(request, settings, emperor, signals);
   const servers: { close(): Promise<void> }[] = [
     ...(await startStatistics(settings, emperor, logger)),
   ];
   if (office !== undefined) servers.push(await office.serve(settings, emperor, logger, version));
-  const signals = signalActions(emperor, notifier);
-  const nesting = await openNesting(request, settings, emperor, signals);
   await runPhase(hooks, "emperor-start");
   // A signal wins over a reload that is under way.
   const stop = (): void => (nesting ?? signals).stop();

@@ -147,7 +147,10 @@ async function ofVassal(
       body: {
         ok: false,
         error: "ambiguous",
-        message: `${found.length} monitors have a vassal "${name}": say which`,
+        message:
+          record.zerg === undefined
+            ? `${found.length} monitors have a vassal "${name}": say which`
+            : `there are ${found.length} zergs "${name}": say which, as "${name}#${record.zerg.number}"`,
         monitors,
       },
     };
@@ -161,7 +164,8 @@ function show(record: CourtRecord, parts: ControlParts): ControlAnswer {
   const address = parts.monitorAddress(spec.monitor);
   const document = parts.stats();
   const vassal = document.vassals.find(
-    (each: StatsVassal) => each.id === spec.name && each.monitor === address,
+    (each: StatsVassal) =>
+      each.id === spec.name && each.monitor === address && each.zerg_number === record.zerg?.number,
   );
   const blacklist = document.blacklist.find(({ id }) => id === spec.name);
   const { history } = record.vassal;

@@ -2,7 +2,7 @@ import type { VassalSpec } from "@emperor/monitors";
 import { VASSAL_MESSAGES, type EmperorMessageName } from "@emperor/protocol";
 import { describe, expect, test } from "vitest";
 import { Gate, type Policy } from "../lifecycle/index.ts";
-import { Court } from "./court.ts";
+import { Court, type CourtOptions } from "./court.ts";
 import type { Hands, ProcessHandle } from "./hands.ts";
 import type { CourtRecord } from "./record.ts";
 
@@ -72,7 +72,7 @@ function spec(name: string, version = "1"): VassalSpec {
   return { name, monitor: "dir:/v", version, modifiedAt: 5, cwd: "/v", attributes: {} };
 }
 
-function court(policy: Policy = POLICY) {
+function court(policy: Policy = POLICY, more: Partial<CourtOptions> = {}) {
   const hands = new NotingHands();
   const notices: string[] = [];
   const forgotten: string[] = [];
@@ -90,6 +90,7 @@ function court(policy: Policy = POLICY) {
     observer: ({ record, notice }) => void notices.push(`${record.spec.name} ${notice.kind}`),
     onForgotten: (record) => void forgotten.push(record.spec.name),
     onBrokenInvariant: (record, event) => void broken.push(`${record.spec.name} ${event.type}`),
+    ...more,
   });
   hands.onSpawn = (handle) => it.onSpawned(handle, 1000 + handle);
   return { court: it, hands, notices, forgotten, broken };
@@ -134,6 +135,41 @@ describe("Court", () => {
     expect(hands.orders).toEqual(["spawn 1 a.ini", "spawn 2 b.ini"]);
     it.onBytes(2, Uint8Array.of(VASSAL_MESSAGES.spawned));
     expect(hands.orders.at(-1)).toBe("spawn 3 c.ini");
+  });
+
+  test("who shall wait for a command waits, through changes, until one starts it", () => {
+    const { court: it, hands } = court(POLICY, {
+      waitsForCommand: ({ name }) => name !== "b.ini",
+    });
+    it.want(spec("a.ini"));
+    it.want(spec("b.ini"));
+    it.want(spec("a.ini", "2"));
+    expect(hands.orders).toEqual(["spawn 1 b.ini"]);
+    const a = it.find("dir:/v", "a.ini");
+    if (a === undefined) throw new Error("a.ini is not there");
+    expect(a.vassal.phase).toEqual({ name: "suspended", reason: "wait-for-command" });
+    it.post(a, { type: "start-requested" });
+    expect(hands.orders.at(-1)).toBe("spawn 2 a.ini");
+    it.onBytes(2, LOYAL);
+    it.onExited(2, { code: 1, signal: null });
+    // It was told once: a death needs no further command.
+    expect(hands.orders.at(-1)).toBe("spawn 3 a.ini");
+  });
+
+  test("who has run is started afresh after a broken invariant, without another command", () => {
+    const { court: it, hands, broken } = court(POLICY, { waitsForCommand: () => true });
+    it.want(spec("a.ini"));
+    const a = it.find("dir:/v", "a.ini");
+    if (a === undefined) throw new Error("a.ini is not there");
+    it.post(a, { type: "start-requested" });
+    a.vassal = { ...a.vassal, phase: { name: "nowhere" } as never };
+    it.post(a, { type: "timer" });
+    expect(broken).toEqual(["a.ini timer"]);
+    it.onExited(1, { code: null, signal: 9 });
+    expect(hands.orders.filter((order) => order.startsWith("spawn"))).toEqual([
+      "spawn 1 a.ini",
+      "spawn 2 a.ini",
+    ]);
   });
 
   test("unknown bytes are counted and change nothing", () => {

@@ -115,3 +115,23 @@ test("found by name, and by monitor where it is given", () => {
   expect(operator.find({ name: "a.ini", monitor: "dir:/w" })).toHaveLength(0);
   expect(operator.find({ name: "b.ini", monitor: undefined })).toHaveLength(0);
 });
+
+test("a zerg is found by its name and by its number", () => {
+  const { record } = court(new Life());
+  const zerg = (number: number): CourtRecord => ({
+    ...record,
+    spec: { ...record.spec, name: "a.ini:zerg" },
+    zerg: { base: record, number },
+  });
+  const zergs = [zerg(1), zerg(12)];
+  const operator = new Operator(
+    { records: () => [record, ...zergs], post: () => undefined, schedule: () => () => undefined },
+    () => 0,
+  );
+  const find = (name: string): readonly CourtRecord[] =>
+    operator.find({ name, monitor: undefined });
+  expect(find("a.ini:zerg")).toEqual(zergs);
+  expect(find("a.ini:zerg#12")).toEqual([zergs[1]]);
+  expect(find("a.ini:zerg#2")).toEqual([]);
+  expect(find("a.ini#1")).toEqual([]);
+});

@@ -59,7 +59,7 @@ export class Operator {
     const found: CourtRecord[] = [];
     for (const record of this.#court.records()) {
       const { spec } = record;
-      if (spec.name === name && (monitor === undefined || spec.monitor === monitor))
+      if (isNamed(record, name) && (monitor === undefined || spec.monitor === monitor))
         found.push(record);
     }
     return found;
@@ -112,6 +112,11 @@ export class Operator {
       this.#court.post(record, EVENTS[order]);
     });
   }
+}
+
+/** Several zergs have one name; `NAME:zerg#7` is the one with that number. */
+function isNamed({ spec, zerg }: CourtRecord, name: string): boolean {
+  return spec.name === name || (zerg !== undefined && `${spec.name}#${zerg.number}` === name);
 }
 
 /** Orders that change nothing, or cannot be followed, with the reason. */

@@ -111,7 +111,7 @@ export class Superior {
     }
     if (bytes === undefined) return;
     if (bytes.length === 0) return this.#lost("it closed the channel");
-    for (const byte of bytes) this.#obey(byte);
+    for (const byte of bytes) if (this.#deafen !== undefined) this.#obey(byte);
   }
 
   #obey(byte: number): void {
@@ -122,9 +122,10 @@ export class Superior {
     });
     switch (decodeEmperorMessage(byte)) {
       case "stop":
-        return this.#orders.stop(false);
       case "graceful-stop":
-        return this.#orders.stop(true);
+        // Whatever the Emperor above does after this is its own matter: it may well be the next to go.
+        this.deafen();
+        return this.#orders.stop(byte !== 0);
       case "reload":
         return this.#orders.reload();
       case undefined:
