@@ -38,6 +38,43 @@ function governed(
 }
 
 describe("a vassal's cgroup", () => {
+  cgroupTest("is frozen and thawed by command, and thawed for its stop", async () => {
+    const own = new OwnCgroups();
+    const control = "control.sock";
+    const emperor = await governed(own, ":", {
+      vassals: { "a.ini": loyal },
+      args: ["--emperor-control", control],
+    });
+    const order = async (name: string): Promise<number> => {
+      const program = join(import.meta.dirname, "../../bin/emperorctl");
+      const ctl = spawn(program, [name, "--socket", join(emperor.run.path, control), "a.ini"]);
+      const [code] = (await once(ctl, "exit")) as [number];
+      return code;
+    };
+    const { pid } = await emperor.vassalWith("a.ini", { loyal: 1 });
+    const frozen = (): boolean =>
+      own
+        .vassals()
+        .some((place) =>
+          ["freezer.state", "cgroup.events"].some(
+            (file) =>
+              existsSync(`${place}/${file}`) &&
+              /^FROZEN|^frozen 1/m.test(readFileSync(`${place}/${file}`, "utf8")),
+          ),
+        );
+    expect(frozen()).toBe(false);
+    expect(await order("freeze")).toBe(0);
+    await emperor.wait("it to be frozen", frozen);
+    expect(isAlive(pid)).toBe(true);
+    expect(await order("thaw")).toBe(0);
+    await emperor.wait("it to be thawed", () => !frozen());
+    expect(await order("freeze")).toBe(0);
+    await emperor.wait("it to be frozen again", frozen);
+    emperor.remove("a.ini");
+    await emperor.gone(pid);
+    expect(await order("thaw")).not.toBe(0);
+  });
+
   cgroupTest(
     "holds it from its first instruction on, counts it, and is gone after it",
     async () => {

@@ -151,6 +151,7 @@ describe("signals", () => {
       shutdown: note("shutdown"),
       reloadAll: note("reloadAll"),
       rescan: note("rescan"),
+      freeze: () => undefined,
       clearBlacklist: note("clearBlacklist"),
       logStatus: note("logStatus"),
       operator: new Operator(

@@ -19,7 +19,7 @@ export interface ControlParts {
   readonly rescan: () => void;
   readonly pardonAll: () => void;
   /** Stops and continues all processes of a vassal by its control group; absent: there is none. */
-  readonly freeze?: (record: CourtRecord, frozen: boolean) => Promise<OrderOutcome>;
+  readonly freeze?: (record: CourtRecord, frozen: boolean) => OrderOutcome;
 }
 
 export interface ControlRequest {
@@ -193,7 +193,7 @@ async function carryOut(
       const message = `${order} needs a control group for each vassal, which this Emperor does not have`;
       return problem(501, "not-available", message);
     }
-    return told(await parts.freeze(record, order === "freeze"));
+    return told(parts.freeze(record, order === "freeze"));
   }
   const wait = query.get("wait");
   if (wait === null || wait === "0" || order === "pardon")

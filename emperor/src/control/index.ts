@@ -2,7 +2,8 @@
  * The control socket of a running Emperor: puts event log, rights and server together. Loaded only where
  * there is one.
  */
-import type { Observer } from "../court/record.ts";
+import type { OrderOutcome } from "../court/operator.ts";
+import type { CourtRecord, Observer } from "../court/record.ts";
 import type { RunningEmperor } from "../court/running-emperor.ts";
 import type { Logger } from "../log/logger.ts";
 import type { Settings } from "../options/settings.ts";
@@ -53,7 +54,18 @@ export function openOffice(): ControlOffice {
         monitorAddress: (id) => emperor.monitorAddress(id),
         rescan: () => emperor.rescan(),
         pardonAll: () => emperor.clearBlacklist(),
+        ...(settings.isolation.cgroup === undefined
+          ? {}
+          : { freeze: (record, frozen) => freeze(emperor, record, frozen) }),
       });
     },
   };
+}
+
+function freeze(emperor: RunningEmperor, record: CourtRecord, frozen: boolean): OrderOutcome {
+  const problem = emperor.freeze(record, frozen);
+  const order = frozen ? "freeze" : "thaw";
+  return problem === undefined
+    ? { ok: true, result: "done", detail: `${order}: done` }
+    : { ok: false, result: "failed", detail: `${order}: ${problem}` };
 }

@@ -171,6 +171,13 @@ class Emperor implements RunningEmperor, DeskListener {
     this.#governedListener = listener;
   }
 
+  freeze({ handle }: CourtRecord, frozen: boolean): string | undefined {
+    if (handle === undefined) return "it has no process";
+    const hands = this.#hands;
+    if (hands.freeze === undefined || hands.thaw === undefined) return "there are no cgroups";
+    return frozen ? hands.freeze(handle) : hands.thaw(handle);
+  }
+
   stats(): StatsDocument {
     const accounts = this.#accounts();
     return statsDocument({

@@ -1,6 +1,7 @@
 /** What the command line, signals and the stats server may ask of a running Emperor. */
 import type { StatsDocument } from "@emperor/protocol";
 import type { Operator } from "./operator.ts";
+import type { CourtRecord } from "./record.ts";
 
 export interface RunningEmperor {
   /** Starts the monitors; resolves when each has looked once (or reported itself unavailable). */
@@ -20,6 +21,11 @@ export interface RunningEmperor {
   clearBlacklist(): void;
   /** What the control socket gives orders through. */
   readonly operator: Operator;
+  /**
+   * Stops all processes of a vassal where they are, or lets them go on. What keeps it from that, or
+   * undefined. Only with cgroups.
+   */
+  freeze(record: CourtRecord, frozen: boolean): string | undefined;
   /** Address of a monitor, as the statistics show it. */
   monitorAddress(id: string): string;
   /** Pid of the Emperor above this one, for the statistics; undefined: there is none. */
