@@ -1,6 +1,6 @@
 /** Emperors under Emperors: ours and the real uWSGI's, as deep as one likes. */
 import { createServer } from "node:net";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { expect, inject, onTestFinished, test } from "vitest";
 import { emperorCommand, newRun, startEmperor } from "../harness/emperor.ts";
@@ -74,6 +74,7 @@ test("dies with its vassals when its Emperor is killed", async () => {
   const leaf = await outer.started("leaf.ini");
   const sub = await outer.vassalWith("sub.ini", { loyal: 1 });
   outer.signal("SIGKILL");
+  await outer.ended();
   await outer.gone(sub.pid);
   await outer.gone(leaf.pid);
 });
@@ -113,7 +114,9 @@ uwsgiTest("ours under the real uWSGI's Emperor", async () => {
   const leaf = await outer.started("leaf.ini");
   const sub = await outer.vassalWith("sub.ini", { ready: 1, loyal: 1 });
   expect((await statsOf(outer.run, "inner")).superior).toEqual({ pid: outer.pid });
-  outer.touch("sub.ini");
+  // uWSGI sees whole seconds only.
+  const later = new Date(Date.now() + 10_000);
+  utimesSync(outer.run.at("sub.ini"), later, later);
   await outer.received("leaf.ini", 1);
   outer.remove("sub.ini");
   await outer.received("leaf.ini", 0);
