@@ -231,7 +231,15 @@ function doubtful(settings: Settings): readonly Remark[] {
       message: `[emperor] emperor-tyrant with uid = ${dropped}: without "cap = setgid,setuid" the Emperor cannot start vassals as other users`,
     });
   }
-  const { remote, control } = settings;
+  const { remote, control, forkServer, isolation, cloneFlags } = settings;
+  const adopts = forkServer.address !== undefined || forkServer.attribute !== undefined;
+  if (adopts && (cloneFlags !== 0 || isolation.cgroup !== undefined)) {
+    remarks.push({
+      level: "warning",
+      message:
+        "[emperor] vassals of a fork server get no namespaces and no cgroup of emperor-use-clone and emperor-cgroup: only vassals that the Emperor starts itself do",
+    });
+  }
   if (remote.waitForCommand && remote.commandSockets.length === 0 && control === undefined) {
     remarks.push({
       level: "warning",
