@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { needing } from "../../linux/test/privileges.ts";
-import { markedProcesses, renderTree } from "./processes.ts";
+import { markedProcesses, renderTree, signalTo } from "./processes.ts";
 import { connectTo, freePort } from "./sockets.ts";
 import { waitFor } from "./wait.ts";
 
@@ -136,7 +136,7 @@ export class RabbitmqUnderTest {
       if (left.length === 0) break;
       for (const { pid } of left) {
         try {
-          process.kill(pid, "SIGKILL");
+          signalTo(pid, "SIGKILL");
         } catch {
           // It was faster.
         }

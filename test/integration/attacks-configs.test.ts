@@ -16,6 +16,7 @@ import { vassalConfig } from "../harness/configs.ts";
 import { emperorCommand, type EmperorUnderTest } from "../harness/emperor.ts";
 import { rootTest } from "../harness/privileges.ts";
 import { ANN, BOB, folderOf, plant, startTyrant } from "./tenants.ts";
+import { signalTo } from "../harness/processes.ts";
 
 const loyal = vassalConfig("loyal");
 
@@ -25,7 +26,7 @@ function timesLogged(emperor: EmperorUnderTest, text: string): number {
 
 function killIfAlive(pid: number): void {
   try {
-    process.kill(pid, "SIGKILL");
+    signalTo(pid, "SIGKILL");
   } catch {
     // The Emperor was faster.
   }

@@ -13,7 +13,7 @@ import {
   type Run,
   type StartOptions,
 } from "../harness/emperor.ts";
-import { isAlive } from "../harness/processes.ts";
+import { isAlive, signalTo } from "../harness/processes.ts";
 import { programTest } from "../harness/privileges.ts";
 
 const loyal = vassalConfig("loyal");
@@ -151,7 +151,7 @@ describe("a vassal's cgroup", () => {
       vassals: { "a.ini": loyal },
     });
     const { pid } = await emperor.vassalWith("a.ini", { loyal: 1 });
-    process.kill(pid, "SIGKILL");
+    signalTo(pid, "SIGKILL");
     await emperor.started("a.ini", 2);
     await emperor.wait("only the second run's cgroup", () =>
       own.vassals().every((path) => path.endsWith("vassal-a.ini-2")),

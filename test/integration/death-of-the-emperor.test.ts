@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest } from "../harness/emperor.ts";
 import { otherUserTest, realUwsgi, rootTest, uwsgiTest } from "../harness/privileges.ts";
-import { childrenOf, isAlive, processInfo } from "../harness/processes.ts";
+import { childrenOf, isAlive, processInfo, signalTo } from "../harness/processes.ts";
 import { ANN, findingsOf, plant, plantScript, startScripts, startTyrant } from "./tenants.ts";
 
 /**
@@ -156,7 +156,7 @@ rootTest(
     writeFileSync(join(emperor.run.path, "out/go"), "");
     // Not a zombie: no process at all.
     await emperor.wait("its burial", () => processInfo(orphan.pid) === undefined);
-    process.kill(first, "SIGTERM");
+    signalTo(first, "SIGTERM");
     expect(await emperor.ended()).toEqual({ code: 0, signal: null });
   },
 );

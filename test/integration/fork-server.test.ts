@@ -7,7 +7,7 @@ import { describe, expect, inject, onTestFinished, test } from "vitest";
 import { newRun, startEmperor } from "../harness/emperor.ts";
 import type { EmperorUnderTest, Run } from "../harness/emperor.ts";
 import { programTest } from "../harness/privileges.ts";
-import { processInfo } from "../harness/processes.ts";
+import { processInfo, signalTo } from "../harness/processes.ts";
 import { connectTo } from "../harness/sockets.ts";
 
 const LOYAL = "[uwsgi]\nbehaviour = loyal\n";
@@ -70,7 +70,7 @@ pythonTest("adopts, reloads, respawns and stops what a fork server starts", asyn
   emperor.touch("one.ini");
   await emperor.received("one.ini", 1);
   expect(first.pid).toBeGreaterThan(1);
-  process.kill(first.pid, "SIGKILL");
+  signalTo(first.pid, "SIGKILL");
   const second = await emperor.started("one.ini", 2);
   await emperor.vassalWith("one.ini", { pid: second.pid, loyal: 1, adopted: 1, crashes: 1 });
   emperor.remove("one.ini");

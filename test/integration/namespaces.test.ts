@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, inject } from "vitest";
 import { vassalConfig } from "../harness/configs.ts";
 import { startEmperor, type EmperorUnderTest, type StartOptions } from "../harness/emperor.ts";
-import { isAlive } from "../harness/processes.ts";
+import { isAlive, signalTo } from "../harness/processes.ts";
 import { programTest, rootTest } from "../harness/privileges.ts";
 
 const loyal = vassalConfig("loyal");
@@ -89,7 +89,7 @@ describe("namespaces", () => {
     expect(readFileSync(`/proc/${first.pid}/status`, "utf8")).toMatch(
       new RegExp(`^Uid:\\s+${ranges[0]}\\s`, "m"),
     );
-    process.kill(first.pid, "SIGKILL");
+    signalTo(first.pid, "SIGKILL");
     await emperor.started("a.ini", 2);
     await emperor.vassalWith("a.ini", { loyal: 1 });
     expect(said(emperor, "a.ini")).toContain(` ${ranges[0]} 65536`.trim());

@@ -10,6 +10,7 @@ import type { EmperorUnderTest, StartOptions } from "../harness/emperor.ts";
 import { isRoot } from "../harness/privileges.ts";
 import { python, pythonServer, zmqTest } from "../harness/python.ts";
 import { freePort } from "../harness/sockets.ts";
+import { signalTo } from "../harness/processes.ts";
 
 const SEND = resolve(import.meta.dirname, "../../examples/zmq/send.py");
 
@@ -75,7 +76,7 @@ describe("the documented messages", () => {
     const { emperor, send } = await scene();
     await send("touch", "foo.ini", loyal("kept"));
     const { pid } = await emperor.vassalWith("foo.ini", { loyal: 1 });
-    process.kill(pid, "SIGKILL");
+    signalTo(pid, "SIGKILL");
     await emperor.report("config", "foo.ini", { text: loyal("kept") }, 2);
     await emperor.vassalWith("foo.ini", { loyal: 1 });
   });

@@ -323,18 +323,6 @@ describe("files", () => {
     expect(remarks(reading)).toMatch(/^info .*log-date is ignored: /m);
   });
 
-  it("warns that vassals of a fork server are outside of namespaces and cgroups", async () => {
-    const fork = ["--emperor", "a", "--emperor-use-fork-server", "/run/fork"];
-    expect(remarks(await accepted(fork))).not.toMatch(/fork server/);
-    for (const more of [
-      ["--emperor-use-clone", "pid"],
-      ["--emperor-cgroup", "emperor"],
-    ])
-      expect(remarks(await accepted([...fork, ...more]))).toMatch(
-        /^warning .*fork server get no namespaces and no cgroup/m,
-      );
-  });
-
   it("of the documentation's examples start, with a warning where something wanted does not happen", async () => {
     const path = file(
       "emperor.ini",
