@@ -380,7 +380,10 @@ describe("the manual, as root", () => {
   rootUwsgiTest("the tyrant of paranoid sysadmins, who is not root", async () => {
     const run = newRun();
     openFolder(run);
-    writeFiles(run, { "tenants/app.ini": `${PLAIN}socket = {dir}/open/app.sock\n` });
+    // Tenants get nothing of the environment in which the other tests have this.
+    writeFiles(run, {
+      "tenants/app.ini": `${PLAIN}pythonpath = {dir}/site\nsocket = {dir}/open/app.sock\n`,
+    });
     chownSync(join(run.path, "tenants/app.ini"), 20_001, 20_001);
     const emperor = await follow(
       {
