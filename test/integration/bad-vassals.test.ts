@@ -114,8 +114,10 @@ describe("a vassal", () => {
     for (const name of ["a.ini", "b.ini"]) await emperor.report("settled", name);
     const childrenOf = (name: string): number[] =>
       emperor.run.reports.of("child", name).map((report) => report.pid);
+    // The children tell of themselves, perhaps after their parent did.
+    for (const name of ["a.ini", "b.ini"])
+      await emperor.wait(`two children of ${name}`, () => childrenOf(name).length === 2);
     const stopped = childrenOf("a.ini");
-    expect(stopped).toHaveLength(2);
     emperor.remove("a.ini");
     for (const pid of stopped) await emperor.gone(pid);
     const orphaned = childrenOf("b.ini");

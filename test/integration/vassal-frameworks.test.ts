@@ -195,9 +195,9 @@ for (const [kind, lines] of [
   });
 }
 
-it.skipIf(Number(process.versions.node.split(".")[0]) > 20)(
-  "says that this Node runs no TypeScript, and what to do",
-  async () => {
+// Newer ones run it, so there is nothing to say.
+if (process.versions.node.startsWith("20.")) {
+  it("says that this Node runs no TypeScript, and what to do", async () => {
     await using folder = await VassalFolder.create();
     folder.write(
       "app.ts",
@@ -209,5 +209,5 @@ it.skipIf(Number(process.versions.node.split(".")[0]) > 20)(
     await vassal.untilLog(
       /is TypeScript, which Node 20\.\S+ does not run by itself\. Set "node-binary"/,
     );
-  },
-);
+  });
+}

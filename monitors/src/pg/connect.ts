@@ -3,7 +3,7 @@
  * that was asked for. Knows no query of the user. The driver is loaded with this file.
  */
 import { readFileSync } from "node:fs";
-import { Socket } from "node:net";
+import { isIP, Socket } from "node:net";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ConnectionOptions } from "node:tls";
@@ -78,11 +78,16 @@ function sslAttempts(
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
-    ...(verifiesName ? { servername: place.host } : { checkServerIdentity: () => undefined }),
+    ...(verifiesName ? nameToVerify(place.host) : { checkServerIdentity: () => undefined }),
   };
   if (facts.sslMode === "prefer") return [tls, false];
   if (facts.sslMode === "allow") return [false, tls];
   return [tls];
+}
+
+/** An address is verified like a name, but is none that TLS could send to the server: newer Nodes refuse it. */
+function nameToVerify(host: string): ConnectionOptions {
+  return isIP(host) === 0 ? { host, servername: host } : { host };
 }
 
 function readOptional(path: string, isNeeded: boolean): string | undefined {
