@@ -63,9 +63,10 @@ export async function benchDemand({ only, say, machine, quick }) {
     const section = `## Demand
 
 T12: the vassals are tiny C programs that start within a millisecond or two, so what is seen is the Emperor's part; its
-work while all sleep is a full look at the folder each 12 s, of which 20 s hold one or two. T13: first these programs, which reload at once; then Node vassals of one process, all of them asked all the time. T14: each
-request holds its process up for 20 ms without using a processor; the site has \`vassal-sos-backlog = 10\`, its zergs
-\`idle = 2\`. Requests come at a rate of three times what one process can answer, each on a connection of its own. Times are
+work while all sleep is a full look at the folder each 12 s, of which 20 s hold one or two. T13: first these programs,
+which reload at once; then Node vassals of one process, all of them asked all the time. T14: each request holds its
+process up for 20 ms without using a processor; the site has \`vassal-sos-backlog = 10\`, its zergs \`idle = 2\`. Requests
+come at a rate of three times what one process can answer, each on a connection of its own. Times are
 from the first of them.
 
 ${lines.map((line) => `- ${line}`).join("\n")}
