@@ -2,7 +2,7 @@
  * `make bench`: measures bin/emperor and bin/vassal beside what people use instead, and writes
  * docs/performance.md. Takes some minutes and is no test: nothing fails by being slow.
  *
- *   node test/bench/bench.mjs [--emperor] [--isolation] [--sources] [--vassal] [--only-ours | --only-uwsgi] [--quick] [--print]
+ *   node test/bench/bench.mjs [--emperor] [--demand] [--isolation] [--sources] [--vassal] [--only-ours | --only-uwsgi] [--quick] [--print]
  *
  *   --emperor, ...        only these parts; the sections of the others stay as they are
  *   --only-ours, --only-uwsgi   the Emperor's part with this supervisor only; what the same commit has measured
@@ -12,6 +12,7 @@
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { benchDemand } from "./demand-part.mjs";
 import { benchEmperor } from "./emperor-part.mjs";
 import { benchIsolation } from "./isolation-part.mjs";
 import { describeMachine, root } from "./machine.mjs";
@@ -23,6 +24,7 @@ import { benchVassal } from "./vassal-part.mjs";
 const PARTS = {
   vassal: { bench: benchVassal, folders: ["vassal-runtime"] },
   emperor: { bench: benchEmperor, folders: ["emperor", "monitors"] },
+  demand: { bench: benchDemand, folders: ["emperor", "monitors", "vassal-runtime"] },
   isolation: { bench: benchIsolation, folders: ["emperor", "monitors"] },
   sources: { bench: benchSources, folders: ["emperor", "monitors"] },
 };

@@ -9,7 +9,7 @@ const HEAD = `# Performance
 Written by \`make bench\`; do not edit. Each part says on which machine, at which commit, and how busy the machine was
 with other things: \`make bench\` writes all of them, \`node test/bench/bench.mjs --emperor\`, for example, one.
 `;
-const SECTIONS = ["emperor", "isolation", "sources", "vassal"];
+const SECTIONS = ["emperor", "demand", "isolation", "sources", "vassal"];
 
 function marks(name) {
   return { begin: `<!-- ${name}: begin -->\n`, end: `<!-- ${name}: end -->\n` };

@@ -69,23 +69,6 @@ const ROWS = [
   ["T10 stop of 1000 vassals, until no process is left", "<= 0.2 s", (r) => times(r.T10.thousand)],
   ["T11 as T1 (renamed) with 1000 others", "as T1", (r) => times(r.T11.renamed)],
   ["T11 as T1 (copied) with 1000 others", "as T1", (r) => times(r.T11.copied)],
-  ["T12 boot of 5000 on-demand vassals", "<= 5 s", (r) => time(r.T12?.bootMs)],
-  [
-    "T12 PSS with 5000 asleep",
-    "<= 120 MB",
-    (r) => (r.T12 === undefined ? "-" : megabytes(r.T12.memory.pss)),
-  ],
-  ["T12 CPU in 20 idle seconds with 5000 asleep", "<= 10 ms", (r) => time(r.T12?.idleMs)],
-  [
-    "T12 first connection to one asleep, until the first byte",
-    "<= 15 ms",
-    (r) => times(r.T12?.first ?? []),
-  ],
-  [
-    "T13 `emperorctl reload --wait` of 200, four at a time",
-    "",
-    (r) => (r.T13 === undefined ? "-" : time(r.T13)),
-  ],
 ];
 
 /** `peers`: [{ name, version, results }]; `machine`: lines of text. */

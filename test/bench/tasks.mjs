@@ -1,13 +1,8 @@
 /**
- * What is measured, T1 to T13. Each task runs in a session and adds its figures to `results`:
+ * What is measured, T1 to T11. Each task runs in a session and adds its figures to `results`:
  * milliseconds, megabytes, counts. Knows nothing of how they are printed.
  */
-import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync } from "node:fs";
-import { connect } from "node:net";
-import { join } from "node:path";
-import { promisify } from "node:util";
-import { cpuMs, delay, ExitWatch, memory, now, until } from "./measure.mjs";
+import { cpuMs, delay, ExitWatch, memory, now } from "./measure.mjs";
 import { Session } from "./session.mjs";
 
 /** A random moment of the supervisor's polling period. */
@@ -15,11 +10,11 @@ function randomPhase(peer) {
   return delay(50 + Math.random() * peer.phaseMs);
 }
 
-function milliseconds(from, to) {
+export function milliseconds(from, to) {
   return to === undefined ? undefined : (to - from) / 1e6;
 }
 
-function vassalNames(count) {
+export function vassalNames(count) {
   return Array.from({ length: count }, (_, n) => `v${String(n).padStart(4, "0")}.ini`);
 }
 
@@ -40,7 +35,7 @@ async function governed(peer, tools, count, body) {
 }
 
 /** `count` samples of `sample(n)`; what took too long counts as undefined and is reported. */
-async function sampled(peer, count, sample) {
+export async function sampled(peer, count, sample) {
   const values = [];
   for (let n = 0; n < count; n++) {
     await randomPhase(peer);
@@ -165,72 +160,6 @@ async function storm(peer, tools, crasher) {
   return result;
 }
 
-/** ms from the connect to the first byte of the answer; undefined: there was none. */
-function firstByte(path) {
-  return new Promise((resolve) => {
-    const at = now();
-    const client = connect({ path });
-    client.setTimeout(20_000, () => client.destroy());
-    client.once("data", () => {
-      resolve(milliseconds(at, now()));
-      client.destroy();
-    });
-    client.on("error", () => client.destroy());
-    client.once("close", () => resolve(undefined));
-  });
-}
-
-/** A host of sleepers: boot, cost of their sleep, and how soon the first client of one is answered. */
-export async function sleepers(peer, tools, count) {
-  const result = {};
-  const session = new Session(peer.command, tools, {
-    options: ["--emperor-on-demand-directory", "{dir}/s"],
-  });
-  try {
-    const folder = join(session.path, "s");
-    mkdirSync(folder);
-    for (const name of vassalNames(count)) session.drop(name, "serve = 1\n", 5);
-    const startedAt = session.start();
-    const there = () => readdirSync(folder).length >= count;
-    if ((await until(there, 120_000, 20)) === undefined)
-      throw new Error(`${peer.name}: not all of ${count} sockets are there`);
-    result.bootMs = milliseconds(startedAt, now());
-    await delay(6000);
-    result.memory = memory(session.own());
-    const before = cpuMs(session.own());
-    await delay(20_000);
-    result.idleMs = cpuMs(session.own()) - before;
-    result.first = await sampled(peer, peer.samples, (n) =>
-      firstByte(join(folder, `v${String(n).padStart(4, "0")}.socket`)),
-    );
-  } finally {
-    await session.close();
-  }
-  return result;
-}
-
-/** `emperorctl reload --wait` of many, four at a time; only ours has it. */
-export async function rollingReload(peer, tools, count) {
-  if (peer.ctl === undefined) return undefined;
-  const session = new Session(peer.command, tools, {
-    options: ["--emperor-control", "{dir}/control"],
-  });
-  try {
-    const names = vassalNames(count);
-    for (const name of names) session.drop(name, "", 5);
-    session.start();
-    if ((await session.allStarted(names, 120_000)) === undefined)
-      throw new Error(`${peer.name}: not all of ${count} vassals started`);
-    await delay(2000);
-    const at = now();
-    const args = ["reload", "--wait", "--all", "--socket", join(session.path, "control")];
-    await promisify(execFile)(peer.ctl, args, { maxBuffer: 1 << 24 });
-    return milliseconds(at, now());
-  } finally {
-    await session.close();
-  }
-}
-
 /** All tasks of one peer. `say` is told what is going on. */
 export async function runTasks(peer, tools, say) {
   const results = {};
@@ -245,10 +174,6 @@ export async function runTasks(peer, tools, say) {
     disloyal: await storm(peer, tools, "crash-ms = 50\ndisloyal = 1\n"),
     loyal: await storm(peer, tools, "crash-ms = 50\n"),
   };
-  say(`${peer.name}: five thousand sleepers (T12)`);
-  results.T12 = await sleepers(peer, tools, 5000);
-  say(`${peer.name}: a rolling reload of two hundred (T13)`);
-  results.T13 = await rollingReload(peer, tools, 200);
   return results;
 }
 

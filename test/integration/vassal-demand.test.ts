@@ -54,6 +54,25 @@ for (const [kind, lines] of [
     expect(vassal.log).toMatch(/asking Emperor for reinforcements \(all workers were busy/);
   });
 
+  it(`${kind}: asks for reinforcements while others wait for a busy app (vassal-sos-backlog)`, async () => {
+    await using folder = await VassalFolder.create();
+    folder.write(
+      "app.mjs",
+      `export default (q, s) => { const end = Date.now() + 50; while (Date.now() < end); s.end("x"); };`,
+    );
+    folder.ini(`node-app = app.mjs\nvassal-sos-backlog = 3\n${lines}`);
+    const vassal = folder.start();
+    await vassal.accepting();
+    let busy = true;
+    const load = Array.from({ length: 8 }, async () => {
+      while (busy) await get(folder.url);
+    });
+    await vassal.untilBytes("30", (bytes) => bytes.includes(30));
+    busy = false;
+    await Promise.all(load);
+    expect(vassal.log).toMatch(/asking Emperor for reinforcements \(backlog: [3-8]\)/);
+  });
+
   it(`${kind}: reloads when its file is touched`, async () => {
     await using folder = await VassalFolder.create();
     folder.write("app.mjs", PID);

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { DemandWatch } from "./demand.ts";
+import { DemandWatch, QueueWatch } from "./demand.ts";
 import type { DemandSettings } from "./demand.ts";
 
-const quiet = { requests: 0, running: 0, allBusy: false, backlog: () => 0 };
+const quiet = { requests: 0, running: 0, allBusy: false };
 const settings = (changes: Partial<DemandSettings>): DemandSettings => ({
   idleMs: undefined,
   sosMs: undefined,
@@ -40,8 +40,8 @@ describe("idle", () => {
 });
 
 describe("overload", () => {
-  const overloadAt = (watch: DemandWatch, seconds: number, allBusy: boolean, backlog = 0) =>
-    watch.look({ ...quiet, allBusy, backlog: () => backlog, now: seconds * 1000 }).overload;
+  const overloadAt = (watch: DemandWatch, seconds: number, allBusy: boolean) =>
+    watch.look({ ...quiet, allBusy, now: seconds * 1000 }).overload;
 
   it("is told when all workers were busy for longer than vassal-sos, again after as long", () => {
     const watch = new DemandWatch(settings({ sosMs: 2000 }), 0);
@@ -54,10 +54,15 @@ describe("overload", () => {
     expect(overloadAt(watch, 11, true)).toMatch(/3 s/);
   });
 
-  it("is told at each look while the queue is full", () => {
-    const watch = new DemandWatch(settings({ sosBacklog: 10 }), 0);
-    expect(overloadAt(watch, 1, false, 9)).toBeUndefined();
-    expect(overloadAt(watch, 2, false, 10)).toBe("backlog: 10");
-    expect(overloadAt(watch, 3, false, 12)).toBe("backlog: 12");
+  it("is told at once when a queue is full, and again each second while it stays so", () => {
+    const watch = new QueueWatch(10);
+    expect(watch.look(0, 9)).toBeUndefined();
+    expect(watch.look(200, 10)).toBe("backlog: 10");
+    expect([400, 600, 800, 1000, 1199].map((now) => watch.look(now, 12))).toEqual(
+      Array.from({ length: 5 }, () => undefined),
+    );
+    expect(watch.look(1200, 12)).toBe("backlog: 12");
+    expect(watch.look(2400, 9)).toBeUndefined();
+    expect(watch.look(2600, 11)).toBe("backlog: 11");
   });
 });

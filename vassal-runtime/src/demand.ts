@@ -20,8 +20,6 @@ export interface DemandSample {
   readonly running: number;
   /** No worker can take another request soon. */
   readonly allBusy: boolean;
-  /** The longest listen queue; asked for only where it is limited. */
-  readonly backlog: () => number;
 }
 
 export interface Demand {
@@ -63,13 +61,9 @@ export class DemandWatch {
     return true;
   }
 
-  /** Repeated while it lasts: a queue at each look, as in uWSGI, busy workers after each further `sosMs`. */
-  #overload({ now, allBusy, backlog }: DemandSample): string | undefined {
-    const { sosBacklog, sosMs } = this.#settings;
-    if (sosBacklog !== undefined) {
-      const length = backlog();
-      if (length >= sosBacklog) return `backlog: ${length}`;
-    }
+  /** Repeated while it lasts, after each further `sosMs`. */
+  #overload({ now, allBusy }: DemandSample): string | undefined {
+    const { sosMs } = this.#settings;
     if (sosMs === undefined) return undefined;
     if (!allBusy) {
       this.#busySince = undefined;
@@ -80,5 +74,25 @@ export class DemandWatch {
     if (busyMs <= sosMs) return undefined;
     this.#busySince = now;
     return `all workers were busy for ${Math.round(busyMs / 1000)} s`;
+  }
+}
+
+/** Who waits longer than this for help asks again: the Emperor answers no sooner, and uWSGI asks as often. */
+const ASK_AGAIN_MS = 1000;
+
+/** `vassal-sos-backlog`, apart from the rest because it is looked at more often. */
+export class QueueWatch {
+  readonly #limit: number;
+  #askedAt = -Infinity;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** `length`: connections in the longest listen queue. Gives why reinforcements are needed, about once a second. */
+  look(now: number, length: number): string | undefined {
+    if (length < this.#limit || now - this.#askedAt < ASK_AGAIN_MS) return undefined;
+    this.#askedAt = now;
+    return `backlog: ${length}`;
   }
 }

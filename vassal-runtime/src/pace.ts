@@ -12,6 +12,7 @@ import { DemandWatch } from "./demand.ts";
 import type { Generation } from "./generation.ts";
 import { log } from "./log.ts";
 import { longestQueue } from "./platform.ts";
+import { askForHelp, watchQueues } from "./queue-pace.ts";
 import { touchWatches } from "./touched-files.ts";
 import type { TouchMemory } from "./touched-files.ts";
 import type { VassalControls } from "./vassal.ts";
@@ -25,6 +26,7 @@ export class Pace {
   readonly #emperor: EmperorConnection;
   readonly #demand: DemandWatch;
   readonly #timer: NodeJS.Timeout;
+  readonly #queues: NodeJS.Timeout | undefined;
   readonly #touched: () => void;
   #cheaper: CheaperState;
   #watcher: Watcher | undefined;
@@ -42,11 +44,15 @@ export class Pace {
     this.#touched = touchWatches(run.touch, controls, touched);
     if (run.cheap) this.#watchSockets();
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+    this.#queues = watchQueues(run.demand.sosBacklog, emperor, () =>
+      this.#watcher === undefined && generation.phase === "serving" ? generation.sockets : [],
+    );
   }
 
   /** Ends all looking. */
   close(): void {
     clearInterval(this.#timer);
+    clearInterval(this.#queues);
     this.#watcher?.close();
     this.#watcher = undefined;
   }
@@ -74,12 +80,8 @@ export class Pace {
       requests: this.#generation.requests,
       running: workers.reduce((sum, { report }) => sum + report.running, 0),
       allBusy: workers.length > 0 && busy === workers.length,
-      backlog: () => longestQueue(sockets),
     });
-    if (overload !== undefined) {
-      log(`asking Emperor for reinforcements (${overload})`);
-      this.#emperor.reinforcements();
-    }
+    if (overload !== undefined) askForHelp(this.#emperor, overload);
     if (idle && dieOnIdle) this.#dispensable();
     else if (idle)
       return this.sleep(`there was no request for ${(demand.idleMs ?? 0) / 1000} s (idle)`);

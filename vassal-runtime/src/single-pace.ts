@@ -8,7 +8,7 @@ import { BUSY_LOAD } from "./cheaper.ts";
 import type { RequestWatch } from "./connections.ts";
 import { DemandWatch } from "./demand.ts";
 import { log } from "./log.ts";
-import { longestQueue } from "./platform.ts";
+import { askForHelp, watchQueues } from "./queue-pace.ts";
 import { touchWatches } from "./touched-files.ts";
 import type { Vassal, VassalControls } from "./vassal.ts";
 
@@ -33,12 +33,8 @@ export function watchSingle(vassal: Vassal, controls: VassalControls): RequestWa
       requests,
       running,
       allBusy: load > BUSY_LOAD,
-      backlog: () => longestQueue(sockets),
     });
-    if (overload !== undefined) {
-      log(`asking Emperor for reinforcements (${overload})`);
-      emperor.reinforcements();
-    }
+    if (overload !== undefined) askForHelp(emperor, overload);
     if (!idle) return;
     const since = `no request for ${(demand.idleMs ?? 0) / 1000} s (die-on-idle)`;
     if (emperor.bye()) return log(`${since}: told the Emperor that this vassal is not needed`);
@@ -46,6 +42,7 @@ export function watchSingle(vassal: Vassal, controls: VassalControls): RequestWa
     controls.stop(true);
   };
   setInterval(look, LOOK_EVERY_MS).unref();
+  watchQueues(demand.sosBacklog, emperor, () => sockets)?.unref();
   return {
     begin: () => {
       running += 1;
