@@ -18,6 +18,11 @@ command -v go >/dev/null 2>&1 || {
 }
 mkdir -p .tools/bin
 cd test/ferretdb
+# A registry may be out of breath for a moment; what was fetched is kept.
+for attempt in 1 2 3; do
+	GOFLAGS='-mod=readonly' go mod download && break
+	[ "$attempt" = 3 ] || echo "ferretdb: fetching again" >&2
+done
 GOFLAGS='-mod=readonly -buildvcs=false' CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' \
 	-tags ferretdb_no_mysql,ferretdb_no_hana \
 	-o "$program" .
