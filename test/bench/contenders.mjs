@@ -76,8 +76,12 @@ export class Vassal extends Running {
     this.port = port;
   }
 
+  /** Counted, because one expression for all of them would try every way to divide the text among them. */
   #accepting(times) {
-    return new RegExp(`(accepts? on [^]*){${times}}`);
+    return {
+      test: (text) => (text.match(/accepts? on /g)?.length ?? 0) >= times,
+      toString: () => `"accepts on" for the time number ${times}`,
+    };
   }
 
   ready() {
