@@ -21,6 +21,21 @@ const DEFAULT_DEADLINE_MS = 30_000;
 /** Conditions about the world outside (/proc, statistics) have no event to wait for. */
 const LOOK_AGAIN_MS = 25;
 
+/** An attempt that gives no answer for so long counts as "not yet", and is made again. */
+const ATTEMPT_MS = 10_000;
+
+async function answered<T>(attempt: T | Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("an attempt gave no answer")), ATTEMPT_MS);
+  });
+  try {
+    return await Promise.race([attempt, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Resolves with the first value of `attempt` that is not undefined or false. It is tried at once,
  * after every change the witness reports, and every few milliseconds. An error that `attempt`
@@ -39,7 +54,7 @@ export async function waitFor<T>(
   try {
     for (;;) {
       try {
-        const value = await attempt();
+        const value = await answered(attempt());
         if (value !== undefined && value !== false) return value;
         lastError = "";
       } catch (error) {
